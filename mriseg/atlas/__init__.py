@@ -1,0 +1,1 @@
+"""The knee atlas: mean bone surfaces with regions, coverage and normative thickness, carried onto a knee."""

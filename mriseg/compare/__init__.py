@@ -1,0 +1,1 @@
+"""Measurements and allocation to a between-arm result; power and repeatability."""

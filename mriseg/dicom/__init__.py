@@ -1,0 +1,1 @@
+"""DICOM in and out: folders to volumes, de-identification, DICOM SEG."""

@@ -1,0 +1,134 @@
+"""Affines, RAS and LPS, the one mirror, and the bridge to SimpleITK.
+
+Inside mriseg every coordinate is RAS+ mm. DICOM and SimpleITK speak LPS+; they convert here and nowhere else. Left
+knees are mirrored into the right-knee frame and back here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import nibabel as nib
+import numpy as np
+import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
+
+from mriseg.types import Array, FloatArray, Grid, LabelMap, RigidTransform, Side, Volume
+
+RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
+
+Image = TypeVar("Image", Volume, LabelMap)
+
+
+def apply_affine(affine: FloatArray, points: FloatArray) -> FloatArray:
+    """Map ``points`` (..., 3) by ``affine`` (4, 4); empty in, empty out."""
+    return np.asarray(points @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
+
+
+def reorient(image: Image) -> Image:
+    """Order the axes of an image so that i, j, k run closest to right, anterior, superior.
+
+    No voxel is resampled. The world position of every voxel stays the same.
+    """
+    oriented = nib.as_closest_canonical(nib.Nifti1Image(image.data, image.grid.affine))
+    data = np.asarray(oriented.dataobj)
+    return type(image)(data=data, grid=Grid(shape=data.shape, affine=oriented.affine))
+
+
+def to_right_knee(image: Image, side: Side) -> Image:
+    """Bring an image into the right-knee frame: left knees are mirrored at the sagittal plane x = 0.
+
+    The result has canonical axis order, so that a left knee and its mirror image, a right knee, become the same array
+    on the same grid.
+    """
+    if side is Side.RIGHT:
+        return reorient(image)
+    grid = Grid(shape=image.grid.shape, affine=MIRROR @ image.grid.affine)
+    return reorient(type(image)(data=image.data, grid=grid))
+
+
+def mirror_points(points_mm: FloatArray, side: Side) -> FloatArray:
+    """Map ``points_mm`` (N, 3) RAS mm between a knee's own space and the right-knee frame; its own inverse."""
+    return points_mm if side is Side.RIGHT else points_mm * np.array([-1.0, 1.0, 1.0])
+
+
+def mirror_transform(transform: RigidTransform, side: Side) -> RigidTransform:
+    """Express a motion of a knee in the right-knee frame, or back; its own inverse."""
+    if side is Side.RIGHT:
+        return transform
+    return RigidTransform(matrix=MIRROR @ transform.matrix @ MIRROR)
+
+
+def halfway(transform: RigidTransform) -> RigidTransform:
+    """Return the rigid transform H with H after H equal to ``transform``: the matrix square root on its short arc.
+
+    Rotations of 180 degrees have no unique half and are refused by none of the callers' capture ranges.
+    """
+    full = Rotation.from_matrix(transform.matrix[:3, :3])
+    half = Rotation.from_rotvec(0.5 * full.as_rotvec()).as_matrix()
+    matrix = np.eye(4)
+    matrix[:3, :3] = half
+    matrix[:3, 3] = np.linalg.solve(np.eye(3) + half, transform.matrix[:3, 3])
+    return RigidTransform(matrix=matrix)
+
+
+def rotation_deg(transform: RigidTransform) -> float:
+    """Angle of the rotation of a transform, in degrees, 0 to 180."""
+    return float(np.degrees(Rotation.from_matrix(transform.matrix[:3, :3]).magnitude()))
+
+
+def crop(image: Image, low: Array, high: Array) -> Image:
+    """Cut the voxel box ``low`` (3,) to ``high`` (3,), exclusive, clipped to the grid; world positions stay."""
+    start = np.maximum(np.asarray(low, dtype=int), 0)
+    stop = np.minimum(np.asarray(high, dtype=int), image.grid.shape)
+    data = image.data[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    affine = image.grid.affine.copy()
+    affine[:3, 3] = apply_affine(image.grid.affine, start.astype(float))
+    return type(image)(data=data, grid=Grid(shape=data.shape, affine=affine))
+
+
+def isotropic_grid(points_mm: FloatArray, spacing_mm: float, *, margin_mm: float) -> Grid:
+    """Smallest axis-aligned RAS grid of ``spacing_mm`` that holds ``points_mm`` (N, 3) with a margin.
+
+    Node positions are multiples of the spacing, so that the grid depends on the box of the points alone.
+    """
+    low = np.floor((points_mm.min(axis=0) - margin_mm) / spacing_mm)
+    high = np.ceil((points_mm.max(axis=0) + margin_mm) / spacing_mm)
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    affine[:3, 3] = low * spacing_mm
+    i, j, k = (high - low).astype(int) + 1
+    return Grid(shape=(int(i), int(j), int(k)), affine=affine)
+
+
+def to_sitk(data: Array, grid: Grid) -> sitk.Image:
+    """Make a SimpleITK image (LPS) of ``data`` (I, J, K) on ``grid``; bool becomes uint8.
+
+    Grids with a left-handed affine keep their voxel order: SimpleITK accepts an improper direction matrix.
+    """
+    array = data.astype(np.uint8) if data.dtype == bool else data
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
+    affine = RAS_LPS @ grid.affine
+    spacing = grid.spacing_mm
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def from_sitk(image: sitk.Image) -> tuple[Array, Grid]:
+    """Return data (I, J, K) and grid (RAS) of a SimpleITK image."""
+    data = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return data, Grid(shape=data.shape, affine=RAS_LPS @ affine)
+
+
+def to_sitk_transform(transform: RigidTransform) -> sitk.AffineTransform:
+    """Make the SimpleITK transform (LPS) that maps points as ``transform`` does in RAS."""
+    matrix = RAS_LPS @ transform.matrix @ RAS_LPS
+    result = sitk.AffineTransform(3)
+    result.SetMatrix(matrix[:3, :3].ravel().tolist())
+    result.SetTranslation(matrix[:3, 3].tolist())
+    return result

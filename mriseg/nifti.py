@@ -1,0 +1,114 @@
+"""NIfTI files to and from the types; the only place that reads or writes them.
+
+A file is written beside its final name and moved into place, so that a killed run never leaves half a file.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
+from mriseg.errors import GeometryError, SegmentationError
+from mriseg.types import Array, Grid, Label, LabelMap, Volume
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a 3D NIfTI image, scaled to its real values.
+
+    Raises
+    ------
+    GeometryError
+        Where the file is no readable 3D image or its affine is unusable; the message names the file.
+    """
+    data, grid = _read(path)
+    try:
+        return Volume(data=data.astype(np.float32), grid=grid)
+    except GeometryError as error:
+        raise GeometryError(f"{path.name}: {error}") from error
+
+
+def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> LabelMap:
+    """Read a 3D NIfTI label map.
+
+    Parameters
+    ----------
+    path : Path
+        A file of whole numbers.
+    values : mapping, optional
+        Value in the file -> :class:`Label` value or 0. Values outside of it must already be labels. None keeps the
+        file's values, with 7, 8, 9 (lesion inside femur, tibia, patella) counted as bone.
+
+    Raises
+    ------
+    SegmentationError
+        Where the file holds fractions or values that no label is known for.
+    GeometryError
+        As :func:`read_volume`.
+    """
+    data, grid = _read(path)
+    whole = np.rint(data)
+    if not np.isfinite(data).all() or np.abs(data - whole).max(initial=0) > 1e-3:
+        raise SegmentationError(f"{path.name}: a label map needs whole numbers, found fractions or NaN.")
+    mapping = LESIONS_ARE_BONE if values is None else values
+    found = np.unique(whole).astype(int).tolist()
+    unknown = [v for v in found if v not in mapping and v not in {0, *Label}]
+    if unknown:
+        raise SegmentationError(
+            f"{path.name}: found the label values {unknown}, expected 0 to {max(Label)}. "
+            "Map them in [segment.labels] of study.toml."
+        )
+    result = np.zeros(whole.shape, dtype=np.uint8)
+    for value in found:
+        result[whole == value] = mapping.get(value, value)
+    return LabelMap(data=result, grid=grid)
+
+
+LESIONS_ARE_BONE: Mapping[int, int] = {7: Label.FEMUR, 8: Label.TIBIA, 9: Label.PATELLA}
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Write an image as float32 NIfTI with sform equal to qform, atomically."""
+    _write(path, volume.data, volume.grid)
+
+
+def write_label_map(path: Path, label_map: LabelMap) -> None:
+    """Write a label map as uint8 NIfTI with sform equal to qform, atomically."""
+    _write(path, label_map.data, label_map.grid)
+
+
+def _read(path: Path) -> tuple[Array, Grid]:
+    try:
+        image = nib.load(path)
+        data = np.asarray(image.dataobj)
+    except FileNotFoundError as error:
+        raise GeometryError(f"{path.name}: no such file.") from error
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise GeometryError(f"{path.name}: not a readable NIfTI file (truncated or another format).") from error
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise GeometryError(f"{path.name}: expected a 3D image, found shape {data.shape}.")
+    try:
+        return data, Grid(shape=data.shape, affine=image.affine)
+    except GeometryError as error:
+        raise GeometryError(f"{path.name}: {error}") from error
+
+
+def _write(path: Path, data: Array, grid: Grid) -> None:
+    image = nib.Nifti1Image(data, grid.affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_qform(grid.affine, code=1)
+    image.set_sform(image.get_qform(), code=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        nib.save(image, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

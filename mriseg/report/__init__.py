@@ -1,0 +1,1 @@
+"""Figures, patient pages and the study page."""

@@ -1,0 +1,1 @@
+"""Digital knees, MR signal and whole DICOM trials with known truth."""

@@ -1,0 +1,1 @@
+"""The study folder: study.toml, participants.tsv, every path, provenance."""
