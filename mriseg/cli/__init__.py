@@ -44,7 +44,7 @@ class LazyGroup(typer.core.TyperGroup):
         """Name every command that is installed, in the order of the work."""
         return [name for name in COMMANDS if find_spec(f"mriseg.cli.{name}")]
 
-    def get_command(self, ctx: object, cmd_name: str) -> typer.core.TyperCommand | None:  # type: ignore[override]  # noqa: ARG002
+    def get_command(self, ctx: object, cmd_name: str) -> typer.core.TyperCommand | None:  # noqa: ARG002
         """Return one command; its module holds a function ``command``."""
         if cmd_name not in COMMANDS or not find_spec(f"mriseg.cli.{cmd_name}"):
             return None
@@ -53,7 +53,7 @@ class LazyGroup(typer.core.TyperGroup):
         single.command(name=cmd_name, hidden=cmd_name in HIDDEN)(module.command)
         return typer.main.get_command(single)  # type: ignore[return-value]
 
-    def format_commands(self, ctx: object, formatter: object) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: object, formatter: object) -> None:
         """List the commands with one line each, without importing them."""
         rows = [(n, COMMANDS[n]) for n in self.list_commands(ctx) if n not in HIDDEN]
         with formatter.section("Commands"):  # type: ignore[attr-defined]

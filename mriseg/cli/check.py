@@ -1,0 +1,41 @@
+"""``mriseg check``: inventory and deviations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(study: Annotated[Path, typer.Argument(help="Study folder.")]) -> None:
+    """List what a study holds and everything that deviates: missing visits, sides, protocol, dates. Measures nothing.
+
+    Writes derivatives/mriseg/group/inventory.tsv and exits 1 where something blocks.
+
+    Example:
+
+        mriseg check STUDY
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mriseg.study import group, open_study
+    from mriseg.study.workflow import take_study_inventory
+
+    opened = open_study(study)
+    inventory = take_study_inventory(opened)
+    group.write_inventory(opened, inventory)
+    colour = {"block": "red", "warn": "yellow", "note": "dim"}
+    table = Table(box=None, pad_edge=False)
+    for column in ("severity", "finding"):
+        table.add_column(column)
+    for finding in sorted(inventory.findings, key=lambda f: list(colour).index(f.severity)):
+        table.add_row(f"[{colour[finding.severity]}]{finding.severity}[/]", escape(finding.finding))
+    Console().print(table)
+    blocking = sum(f.severity == "block" for f in inventory.findings)
+    expected = len(opened.participants) * len(opened.visit_ids)
+    typer.echo(f"{len(inventory.chosen)} of {expected} visits have their series; {blocking} findings block.")
+    if blocking:
+        raise typer.Exit(1)

@@ -1,0 +1,182 @@
+"""Pictures of one patient as PNG bytes: slices with labels, thickness on unrolled surfaces, registration check."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap, Normalize, to_hex, to_rgba
+from matplotlib.figure import Figure
+from scipy.ndimage import affine_transform
+
+from mriseg.geometry import reorient
+from mriseg.types import (
+    Array,
+    Bone,
+    BoneSurface,
+    FloatArray,
+    Label,
+    LabelMap,
+    RigidTransform,
+    Side,
+    VertexState,
+    Volume,
+)
+
+LABEL_COLOURS = ListedColormap(["#0000", "#e0c08a", "#3aa6ff", "#c9a06a", "#2fd6a3", "#ddb892", "#ff6fb5"])
+DENUDED_COLOUR = "#c1121f"
+FAILED_COLOUR = "#9aa0a6"
+_THICKNESS = ScalarMappable(Normalize(0.0, 4.0), "viridis")
+_CHANGE = ScalarMappable(Normalize(-1.0, 1.0), "RdBu")
+
+
+def label_colour(label: Label) -> str:
+    """Colour of one label, as in every overlay, in hexadecimal."""
+    return to_hex(LABEL_COLOURS(label.value))
+
+
+def slices(volume: Volume, labels: LabelMap, side: Side, *, count: int = 3) -> bytes:
+    """Draw sagittal slices through medial plate, notch and lateral plate, bare and with the label map over them."""
+    image, overlay = reorient(volume), reorient(labels)
+    figure = Figure(figsize=(3.1 * count, 6.4), layout="constrained")
+    axes = figure.subplots(2, count)
+    low, high = np.percentile(image.data, (1, 99.5))
+    aspect = image.grid.spacing_mm[2] / image.grid.spacing_mm[1]
+    for column, (name, index) in enumerate(_sagittal_indices(overlay, side, count)):
+        for row in range(2):
+            panel = axes[row, column]
+            panel.imshow(image.data[index].T, cmap="gray", origin="lower", vmin=low, vmax=high, aspect=aspect)
+            if row:
+                shown = overlay.data[index].T
+                panel.imshow(
+                    shown,
+                    cmap=LABEL_COLOURS,
+                    origin="lower",
+                    vmin=0,
+                    vmax=6,
+                    alpha=0.45 * (shown > 0),
+                    aspect=aspect,
+                    interpolation="nearest",
+                )
+            else:
+                panel.set_title(name, fontsize=9)
+            panel.set_axis_off()
+    return _png(figure)
+
+
+def _sagittal_indices(labels: LabelMap, side: Side, count: int) -> list[tuple[str, int]]:
+    """Slices across the extent of tibial cartilage, medial first, with their names."""
+    where = np.flatnonzero(labels.mask(Label.TIBIAL_CARTILAGE).any(axis=(1, 2)))
+    if not where.size:
+        where = np.flatnonzero(labels.data.any(axis=(1, 2)))
+    if not where.size:
+        where = np.arange(labels.data.shape[0])
+    positions = np.quantile(where, np.linspace(0.2, 0.8, count)).round().astype(int)
+    # i runs to the right: in a right knee low i is medial, in a left knee lateral.
+    ordered = positions if side is Side.RIGHT else positions[::-1]
+    names = ["medial", "notch", "lateral"] if count == 3 else [f"slice {i}" for i in ordered]
+    return [(name, int(index)) for name, index in zip(names, ordered, strict=True)]
+
+
+def thickness(surface: BoneSurface, maps: dict[str, tuple[FloatArray, Array]]) -> bytes:
+    """Draw thickness on the articular surface, one panel a visit and one for the change.
+
+    ``maps`` holds visit id -> (thickness in mm (V,), state (V,)). Red is denuded, grey failed.
+    """
+    points = unroll(surface)
+    inside = surface.faces[(surface.region[surface.faces] > 0).all(axis=1)]
+    panels = len(maps) + (len(maps) == 2)
+    figure = Figure(figsize=(4.3 * panels, 3.6), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, panels))
+    for panel, (visit, (values, state)) in zip(axes, maps.items(), strict=False):
+        panel.set_title(f"{visit}: thickness [mm]", fontsize=9)
+        _draw_faces(panel, points[inside], values[inside], state[inside], _THICKNESS)
+    if len(maps) == 2:
+        (first, state_first), (second, state_second) = maps.values()
+        failed = (state_first == VertexState.FAILED) | (state_second == VertexState.FAILED)
+        state = np.where(failed, VertexState.FAILED, VertexState.MEASURED)
+        axes[-1].set_title("change [mm]", fontsize=9)
+        _draw_faces(axes[-1], points[inside], (second - first)[inside], state[inside], _CHANGE)
+    return _png(figure)
+
+
+def unroll(surface: BoneSurface) -> FloatArray:
+    """Lay the articular surface flat, (V, 2) mm: tibia from above, patella from behind, femur rolled out.
+
+    The medial side is left in every view, since x runs from medial to lateral in the right-knee frame.
+    """
+    x, y, z = surface.vertices_mm.T
+    articular = surface.region > 0
+    if surface.bone is Bone.TIBIA:
+        return np.column_stack([x, y])
+    if surface.bone is Bone.PATELLA:
+        return np.column_stack([x, z])
+    centre_y, centre_z = y[articular].mean(), z[articular].max()
+    angle = np.arctan2(y - centre_y, centre_z - z)
+    radius = np.hypot(y - centre_y, z - centre_z)[articular].mean() if articular.any() else 1.0
+    return np.column_stack([x, angle * radius])
+
+
+def _draw_faces(panel: Axes, corners: FloatArray, values: FloatArray, state: Array, scale: ScalarMappable) -> None:
+    """Fill triangles ``corners`` (F, 3, 2) by the mean of their ``values`` (F, 3); ``state`` (F, 3) goes before."""
+    known = ~np.isnan(values)
+    mean = np.nansum(values, axis=1) / known.sum(axis=1).clip(1)
+    rgba = scale.to_rgba(mean)
+    rgba[~known.any(axis=1) | (state == VertexState.FAILED).any(axis=1)] = to_rgba(FAILED_COLOUR)
+    rgba[(state == VertexState.DENUDED).sum(axis=1) >= 2] = to_rgba(DENUDED_COLOUR)
+    rgba[(state == VertexState.OUTSIDE).all(axis=1)] = 0
+    panel.add_collection(PolyCollection(list(corners), facecolors=rgba, edgecolors="none", antialiased=False))
+    panel.autoscale_view()
+    panel.set_aspect("equal")
+    panel.set_axis_off()
+    panel.figure.colorbar(scale, ax=panel, shrink=0.8)
+
+
+def registration_check(
+    baseline: Volume, followup: Volume, labels: LabelMap, transforms: dict[Bone, RigidTransform]
+) -> bytes:
+    """Draw follow-up in baseline space by each bone's transform: checkerboard and difference. For looking only."""
+    figure = Figure(figsize=(3.3 * max(1, len(transforms)), 6.4), layout="constrained")
+    axes = np.reshape(figure.subplots(2, max(1, len(transforms))), (2, -1))
+    low, high = np.percentile(baseline.data, (1, 99.5))
+    fixed, marked = reorient(baseline), reorient(labels)
+    aspect = fixed.grid.spacing_mm[2] / fixed.grid.spacing_mm[1]
+    for column, (bone, transform) in enumerate(transforms.items()):
+        found = np.argwhere(marked.mask(bone.label))
+        index = int(np.median(found[:, 0])) if len(found) else fixed.grid.shape[0] // 2
+        still = fixed.data[index]
+        moved = _resampled_slice(followup, fixed, transform, index)
+        tiles = np.add.outer(np.arange(still.shape[0]) // 24, np.arange(still.shape[1]) // 24) % 2 == 0
+        axes[0, column].imshow(
+            np.where(tiles, still, moved).T, cmap="gray", origin="lower", vmin=low, vmax=high, aspect=aspect
+        )
+        axes[0, column].set_title(f"{bone}: checkerboard, difference", fontsize=9)
+        axes[1, column].imshow(
+            (moved - still).T, cmap="gray", origin="lower", vmin=low - high, vmax=high - low, aspect=aspect
+        )
+    for panel in axes.ravel():
+        panel.set_axis_off()
+    return _png(figure)
+
+
+def _resampled_slice(moving: Volume, fixed: Volume, transform: RigidTransform, index: int) -> Array:
+    """One sagittal slice of ``fixed`` filled from ``moving``, linear."""
+    matrix = np.linalg.inv(moving.grid.affine) @ transform.matrix @ fixed.grid.affine
+    _, rows, columns = fixed.grid.shape
+    offset = matrix[:3, 3] + matrix[:3, 0] * index
+    slab = affine_transform(
+        moving.data, np.column_stack([matrix[:3, 0], matrix[:3, 1:3]]), offset=offset,
+        output_shape=(1, rows, columns), order=1,
+    )  # fmt: skip
+    return np.asarray(slab[0])
+
+
+def _png(figure: Figure) -> bytes:
+    FigureCanvasAgg(figure)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()

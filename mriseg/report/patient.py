@@ -1,0 +1,115 @@
+"""The page of one patient: what a radiologist needs to trust or reject the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mriseg.geometry import rotation_deg
+from mriseg.report import figures
+from mriseg.report.render import render
+from mriseg.study.model import Patient
+from mriseg.study.paths import sidecar_of
+from mriseg.study.provenance import read_json, write_text
+from mriseg.types import Bone, Label
+
+SHOWN_REGIONS = ("FT", "MFTC", "LFTC", "MT", "LT", "cMF", "cLF", "TrF", "P")
+SHOWN_METRICS = ("ThCtAB_aMe", "tAB", "dAB", "dABp", "VC")
+
+
+def write_patient_page(patient: Patient) -> None:
+    """Write ``sub-X.html``.
+
+    Raises
+    ------
+    StudyError
+        Where the patient is not measured yet.
+    """
+    visits = patient.visits[:2]
+    regions, defects = patient.regions(), patient.defects()
+    page = render(
+        "patient.html.j2",
+        id=patient.id,
+        study=patient.study.config.study.title or patient.study.config.study.id,
+        side=patient.side.value,
+        visits=visits,
+        failures=patient.failures(),
+        notes=_notes(patient),
+        legend=[(label.name.replace("_", " ").lower(), figures.label_colour(label)) for label in Label],
+        slices=[
+            (v, _segmentation(patient, v), figures.slices(patient.image(v), patient.labels(v), patient.side))
+            for v in visits
+        ],
+        bones=_bones(patient),
+        check=_registration_check(patient, visits),
+        thickness=_thickness(patient, visits),
+        defects=defects.replace({np.nan: None}).to_dict(orient="records"),
+        rows=shown_rows(regions, visits),
+    )
+    write_text(patient.study.paths.page(patient.id), page)
+
+
+def shown_rows(regions: pd.DataFrame, visits: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Pick the rows of the page: main regions and metrics, one value a visit (NaN where absent) and the change."""
+    rows = []
+    for region in SHOWN_REGIONS:
+        for metric in SHOWN_METRICS:
+            here = regions[(regions["region"] == region) & (regions["metric"] == metric)].set_index("visit")
+            if here.empty:
+                continue
+            values = [float(here["value"].get(v, np.nan)) for v in visits]
+            states = sorted(set(here["state"]) - {"measured"})
+            change = values[-1] - values[0] if len(values) == 2 else float("nan")
+            rows.append({
+                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "values": values, "change": change,
+                "state": states[0] if states else "measured",
+            })  # fmt: skip
+    return rows
+
+
+def _notes(patient: Patient) -> list[str]:
+    path = sidecar_of(patient.study.paths.regions(patient.id))
+    notes: list[str] = read_json(path).get("notes", []) if path.exists() else []
+    return notes
+
+
+def _segmentation(patient: Patient, visit: str) -> dict[str, Any]:
+    sidecar = read_json(sidecar_of(patient.study.paths.labels(patient.id, visit)))
+    method: dict[str, Any] = {"method": sidecar["parameters"]["method"]}
+    return method | sidecar["assessment"]
+
+
+def _bones(patient: Patient) -> list[dict[str, Any]]:
+    stored, motions = patient.registration()["bones"], patient.transforms()
+    return [
+        {
+            "name": bone.value,
+            "verdict": stored[bone]["assessment"],
+            "reasons": stored[bone].get("reasons", []),
+            "rotation_deg": rotation_deg(motion),
+            "translation_mm": stored[bone].get("figures", {}).get("translation_mm"),
+            "residual_mm": stored[bone].get("residual_mm"),
+            "similarity": stored[bone].get("similarity"),
+        }
+        for bone, motion in motions.items()
+    ]
+
+
+def _registration_check(patient: Patient, visits: tuple[str, ...]) -> bytes | None:
+    motions = patient.transforms()
+    if len(visits) < 2 or not motions:
+        return None
+    first, second = (patient.image(v) for v in visits)
+    return figures.registration_check(first, second, patient.labels(visits[0]), motions)
+
+
+def _thickness(patient: Patient, visits: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    pictures = []
+    for bone in Bone:
+        file = patient.surfaces.get(bone)
+        if file is not None and (file.surface.region > 0).any():
+            maps = {v: (t.thickness_mm, t.state) for v in visits if (t := file.thickness.get(v)) is not None}
+            pictures.append((bone.value, figures.thickness(file.surface, maps)))
+    return pictures

@@ -1,0 +1,139 @@
+"""``study.toml``: what a study is, checked key by key; an unknown key is an error."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mriseg.compare.plan import AnalysisPlan
+from mriseg.errors import StudyError
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StudyTable(_Table):
+    """``[study]``: the name of the study."""
+
+    id: Identifier
+    title: str = ""
+
+
+class VisitTable(_Table):
+    """One ``[[visits]]``: its id, its day since baseline and the days it may lie between."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,32}$")]
+    day: int
+    window: tuple[int, int] | None = None
+
+    @model_validator(mode="after")
+    def _day_in_window(self) -> VisitTable:
+        if self.window and not self.window[0] <= self.day <= self.window[1]:
+            raise ValueError(f"visit {self.id}: day {self.day} lies outside of its window {list(self.window)}")
+        return self
+
+
+class SeriesRule(_Table):
+    """``[series]``: which series of a visit is measured; all given conditions must hold.
+
+    ``description`` and ``exclude`` are regular expressions on the series description, ``echo`` an echo number and
+    ``max_spacing_mm`` the coarsest voxel edge allowed.
+    """
+
+    description: Pattern | None = None
+    exclude: Pattern | None = None
+    plane: Literal["sagittal", "coronal", "axial", "oblique"] | None = None
+    echo: int | None = None
+    max_spacing_mm: float | None = Field(default=None, gt=0)
+
+
+class SegmentTable(_Table):
+    """``[segment]``: where label maps come from.
+
+    ``readers`` takes them from ``masks/``; ``network`` runs the shipped network, or the ONNX file ``onnx``. A mask in
+    ``masks/`` always goes before the network. ``labels`` maps values of the readers' files to mriseg's.
+    """
+
+    method: Literal["readers", "network"] = "network"
+    labels: dict[int, Annotated[int, Field(ge=0, le=6)]] | None = None
+    onnx: Path | None = None
+
+
+class DefectTable(_Table):
+    """``[defects]``: what counts as a lesion."""
+
+    min_area_mm2: float = Field(default=5.0, gt=0)
+
+
+class MeasureTable(_Table):
+    """``[measure]``: ``band_pct`` ends the weight-bearing femur, in percent from notch to posterior end."""
+
+    band_pct: float = Field(default=60.0, gt=10, lt=100)
+
+
+class StudyConfig(_Table):
+    """The whole of ``study.toml``."""
+
+    study: StudyTable
+    visits: Annotated[tuple[VisitTable, ...], Field(min_length=1)]
+    series: SeriesRule = SeriesRule()
+    segment: SegmentTable = SegmentTable()
+    measure: MeasureTable = MeasureTable()
+    defects: DefectTable = DefectTable()
+    analysis: AnalysisPlan | None = None
+
+    @model_validator(mode="after")
+    def _visits_agree(self) -> StudyConfig:
+        ids = [visit.id for visit in self.visits]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"visits: the ids {ids} are not unique")
+        if self.analysis:
+            for name in (self.analysis.baseline, self.analysis.followup):
+                if name not in ids:
+                    raise ValueError(f"analysis: the visit {name!r} is not among the visits {ids}")
+        return self
+
+
+def read_config(path: Path) -> StudyConfig:
+    """Read and check a ``study.toml``.
+
+    Raises
+    ------
+    StudyError
+        Where the file is absent, no TOML, or holds unknown or wrong keys; every one of them is named.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: no such file. `mriseg new` drafts one from a folder of DICOM files.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path.name}: not valid TOML: {error}") from error
+    try:
+        return StudyConfig.model_validate(raw)
+    except ValidationError as error:
+        raise StudyError(f"{path.name}: " + "; ".join(_explain(e) for e in error.errors())) from error
+
+
+def _explain(detail: object) -> str:
+    assert isinstance(detail, dict)
+    where = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {where}; expected one of those in the manual (docs/study-folder.md)"
+    return f"{where}: {detail['msg']}"

@@ -1,0 +1,150 @@
+"""A study and its patients, as notebooks, pages and commands see them. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mriseg.errors import StudyError
+from mriseg.nifti import read_label_map, read_volume
+from mriseg.study.config import StudyConfig, read_config
+from mriseg.study.manifest import Participant, VisitEntry, read_participants, read_visits
+from mriseg.study.paths import StudyPaths
+from mriseg.study.provenance import read_json
+from mriseg.study.surface_files import SurfaceFile, read_surface
+from mriseg.types import Bone, LabelMap, RigidTransform, Side, Volume
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study folder, opened for reading.
+
+    Examples
+    --------
+    >>> study = open_study("sample_data/study")  # doctest: +SKIP
+    >>> study.patient("sub-03").regions()  # doctest: +SKIP
+    """
+
+    paths: StudyPaths
+    config: StudyConfig
+    participants: tuple[Participant, ...]
+    entries: Mapping[tuple[str, str], VisitEntry]
+
+    def patient(self, participant_id: str) -> Patient:
+        """Return one patient; an unknown id is an error that lists the known ones."""
+        for person in self.participants:
+            if person.participant_id == participant_id:
+                return Patient(study=self, participant=person)
+        known = ", ".join(p.participant_id for p in self.participants)
+        raise StudyError(f"{participant_id} is not in participants.tsv, which lists {known}.")
+
+    def patients(self) -> tuple[Patient, ...]:
+        """Return all patients, in the order of the manifest."""
+        return tuple(Patient(study=self, participant=p) for p in self.participants)
+
+    @property
+    def visit_ids(self) -> tuple[str, ...]:
+        """Ids of the visits, baseline first."""
+        return tuple(v.id for v in self.config.visits)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table of the group: regions, defects, failures or inventory; an error where it is not made yet."""
+        return _read_tsv(self.paths.group / f"{name}.tsv")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One patient of a study; every method reads what the run wrote and says what is missing."""
+
+    study: Study
+    participant: Participant
+
+    @property
+    def id(self) -> str:
+        """Participant id."""
+        return self.participant.participant_id
+
+    @property
+    def side(self) -> Side:
+        """Which knee; an error where the manifest does not say."""
+        if self.participant.side is None:
+            raise StudyError(self.participant.problem or f"{self.id} has no side.")
+        return self.participant.side
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        """Visits that were measured or could be: those with a label map."""
+        return tuple(v for v in self.study.visit_ids if self.study.paths.labels(self.id, v).exists())
+
+    def image(self, visit: str) -> Volume:
+        """MR volume of one visit."""
+        return read_volume(self._existing(self.study.paths.image(self.id, visit)))
+
+    def labels(self, visit: str) -> LabelMap:
+        """Label map of one visit."""
+        return read_label_map(self._existing(self.study.paths.labels(self.id, visit)))
+
+    def transforms(self) -> dict[Bone, RigidTransform]:
+        """Motion of every registered bone, baseline -> follow-up RAS mm."""
+        bones = self.registration()["bones"]
+        return {Bone(name): RigidTransform(matrix=entry["matrix_ras_mm"]) for name, entry in bones.items()}
+
+    def registration(self) -> dict[str, Any]:
+        """Read the registration file with its assessment; without one (a single visit) there are no bones."""
+        path = self.study.paths.registration(self.id)
+        return read_json(path) if path.exists() else {"bones": {}}
+
+    def regions(self) -> pd.DataFrame:
+        """Regional values of all visits, long, as in ``regions.tsv``."""
+        return _read_tsv(self._existing(self.study.paths.regions(self.id)))
+
+    def defects(self) -> pd.DataFrame:
+        """Defects of all visits, as in ``defects.tsv``."""
+        return _read_tsv(self._existing(self.study.paths.defects(self.id)))
+
+    @cached_property
+    def surfaces(self) -> dict[Bone, SurfaceFile]:
+        """Bone surfaces with the thickness of every visit, in the right-knee frame."""
+        folder = self.study.paths.surfaces(self.id)
+        return {b: read_surface(p) for b in Bone if (p := folder / f"{b.value}.npz").exists()}
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Recorded failures of this patient, in the order of the steps."""
+        folder = self.study.paths.patient(self.id) / "failures"
+        return [read_json(p) for p in sorted(folder.glob("*.json"))]
+
+    def _existing(self, path: Path) -> Path:
+        if path.exists():
+            return path
+        failed = "; ".join(f["message"] for f in self.failures())
+        raise StudyError(f"{self.id}: {path.name} does not exist. {failed or 'Run `mriseg run` first.'}")
+
+
+def open_study(path: str | Path) -> Study:
+    """Open a study folder.
+
+    Raises
+    ------
+    StudyError
+        Where ``study.toml``, ``participants.tsv`` or ``visits.tsv`` is absent or wrong.
+    """
+    paths = StudyPaths(Path(path).resolve())
+    if not paths.root.is_dir():
+        raise StudyError(f"{path}: no such folder. Expected a study folder with study.toml.")
+    return Study(
+        paths=paths,
+        config=read_config(paths.config),
+        participants=read_participants(paths.participants),
+        entries=read_visits(paths.visits),
+    )
+
+
+def _read_tsv(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise StudyError(f"{path.name} does not exist yet. Run `mriseg run` first.")
+    return pd.read_csv(path, sep="\t", dtype={"participant_id": str, "visit": str})

@@ -1,0 +1,50 @@
+"""Surfaces with the thickness of every visit, one ``.npz`` a bone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mriseg.types import Bone, BoneSurface, Measurement, ThicknessMap, VisitMeasurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SurfaceFile:
+    """One bone surface and the thickness on it, by visit id, in the right-knee frame."""
+
+    surface: BoneSurface
+    thickness: Mapping[str, ThicknessMap]
+
+
+def write_surfaces(folder: Path, measurement: Measurement, visits: tuple[str, ...]) -> None:
+    """Write ``<bone>.npz`` for every bone measured; ``visits`` are the ids of baseline and, if any, follow-up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    measured: list[VisitMeasurement] = [measurement.baseline]
+    if measurement.followup is not None:
+        measured.append(measurement.followup)
+    for bone, surface in measurement.surfaces.items():
+        arrays = {
+            name: getattr(surface, name) for name in ("vertices_mm", "faces", "area_mm2", "region", "expected_mm")
+        }
+        for visit, values in zip(visits, measured, strict=True):
+            if bone in values.thickness:
+                arrays[f"thickness_mm:{visit}"] = values.thickness[bone].thickness_mm
+                arrays[f"state:{visit}"] = values.thickness[bone].state
+        partial = folder / f".{os.getpid()}.{bone.value}.npz"
+        np.savez_compressed(partial, allow_pickle=False, **arrays)
+        partial.replace(folder / f"{bone.value}.npz")
+
+
+def read_surface(path: Path) -> SurfaceFile:
+    """Read one file of :func:`write_surfaces`; the bone is its name."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    names = ("vertices_mm", "faces", "area_mm2", "region", "expected_mm")
+    surface = BoneSurface(bone=Bone(path.stem), **{n: arrays[n] for n in names})
+    visits = [n.split(":", 1)[1] for n in arrays if n.startswith("state:")]
+    thickness = {v: ThicknessMap(thickness_mm=arrays[f"thickness_mm:{v}"], state=arrays[f"state:{v}"]) for v in visits}
+    return SurfaceFile(surface=surface, thickness=thickness)
