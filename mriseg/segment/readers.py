@@ -42,7 +42,7 @@ def adopt_mask(label_map: LabelMap, grid: Grid, *, name: str = "mask", tolerance
     if not label_map.grid.same_as(grid, tolerance_mm=tolerance_mm):
         raise SegmentationError(
             f"{name}: the mask lies up to {corner_distance_mm(label_map.grid, grid):.3g} mm beside its image, expected "
-            f"at most {tolerance_mm:g} mm (mask origin {_origin(label_map.grid)}, image origin {_origin(grid)} RAS mm). "
+            f"<= {tolerance_mm:g} mm (mask origin {_origin(label_map.grid)}, image origin {_origin(grid)} RAS mm). "
             "Save the mask with the geometry of the converted image."
         )
     if not label_map.data.any():
