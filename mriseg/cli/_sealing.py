@@ -1,0 +1,93 @@
+"""Which files a comparison rests on, and the lock over them; shared by ``lock`` and ``compare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mriseg.compare.plan import AnalysisPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the measurements of a comparison are, and where its results go. Nothing here knows an arm.
+
+    ``sealed`` are the files under the seal by the name that the lock gives them; ``root`` is the study folder, None
+    for a plain table.
+    """
+
+    plan: AnalysisPlan
+    table: Path
+    participants: Path | None
+    failures: Path | None
+    out: Path
+    lock: Path
+    sealed: dict[str, Path]
+    root: Path | None
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every sealed file."""
+        from mriseg.study.provenance import sha256
+
+        return {name: sha256(path) for name, path in self.sealed.items()}
+
+
+def from_study(folder: Path) -> Source:
+    """Find plan, measurements and lock of a study folder."""
+    from mriseg.errors import AnalysisError
+    from mriseg.study import open_study
+
+    study = open_study(folder)
+    if study.config.analysis is None:
+        raise AnalysisError(f"{study.paths.config} holds no [analysis] part; it names region, metric, visits and arms.")
+    group, root = study.paths.group, study.paths.root
+    if not (group / "regions.tsv").exists():
+        raise AnalysisError(f"{group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
+    tables = [study.paths.participants, *(group / f"{n}.tsv" for n in ("regions", "defects", "failures"))]
+    patterns = ("*_regions.tsv", "*_defects.tsv", "*_xfm.json", "ses-*/*_dseg.nii.gz")
+    measured = [p for who in study.patients() for g in patterns for p in study.paths.patient(who.id).glob(g)]
+    return Source(
+        plan=study.config.analysis,
+        table=group / "regions.tsv",
+        participants=study.paths.participants,
+        failures=group / "failures.tsv" if (group / "failures.tsv").exists() else None,
+        out=group,
+        lock=group / "lock.json",
+        sealed={p.relative_to(root).as_posix(): p for p in sorted([*tables, *measured]) if p.exists()},
+        root=root,
+    )
+
+
+def from_table(table: Path, plan: Path, participants: Path | None, failures: Path | None, out: Path) -> Source:
+    """Describe a comparison of a plain table; the lock lies beside the results."""
+    from mriseg.compare.plan import read_plan
+
+    files = [table, *(p for p in (participants, failures) if p)]
+    return Source(
+        plan=read_plan(plan),
+        table=table,
+        participants=participants,
+        failures=failures,
+        out=out,
+        lock=out / "lock.json",
+        sealed={p.name: p for p in files},
+        root=None,
+    )
+
+
+def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:
+    """What the results say about the seal: its time and hash, and everything that changed since.
+
+    Without a lock one is set here, which is still before the allocation is opened, and the result says so.
+    """
+    from mriseg.compare.seal import seal, verify_seal
+    from mriseg.study.provenance import read_json, write_json
+
+    if not source.lock.exists():
+        write_json(source.lock, seal(hashes, source.plan, by="mriseg compare"))
+    lock = read_json(source.lock)
+    changes = verify_seal(lock, hashes, source.plan)
+    kept = {key: lock.get(key) for key in ("sealed", "by", "seal", "plan_sha256", "earlier")}
+    return {"file": source.lock.name, **kept, "status": "changed" if changes else "intact", "changes": list(changes)}

@@ -1,0 +1,97 @@
+"""``mriseg compare``: the only command that opens the allocation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mriseg.cli._sealing import Source
+    from mriseg.compare.result import Comparison
+
+
+def command(
+    study: Annotated[Path | None, typer.Argument(help="Study folder that was run.")] = None,
+    *,
+    allocation: Annotated[Path, typer.Option(help="CSV with participant_id and arm, kept outside the study.")],
+    table: Annotated[Path | None, typer.Option(help="Measurements as in regions.tsv, instead of a study.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="TOML with [analysis]; with --table.")] = None,
+    participants: Annotated[Path | None, typer.Option(help="Strata and covariates; with --table.")] = None,
+    failures: Annotated[Path | None, typer.Option(help="What could not be measured; with --table.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; with --table.")] = None,
+) -> None:
+    """Compare the arms as the analysis plan says, and write comparison.json, results.html and tidy tables.
+
+    The estimate is treated minus reference: ANCOVA with a robust interval and a permutation test. What was sealed with
+    `mriseg lock` is checked first, and whatever changed since is shown with the results.
+
+    Examples:
+
+        mriseg compare STUDY --allocation allocation.csv
+
+        mriseg compare --table regions.tsv --plan plan.toml --allocation allocation.csv --out results
+    """
+    from mriseg.cli._sealing import from_study, from_table, seal_state
+
+    if study is not None:
+        if any(option is not None for option in (table, plan, participants, failures, out)):
+            raise typer.BadParameter("A study folder brings its own table, plan and place for results.")
+        source = from_study(study)
+    elif table is None or plan is None or out is None:
+        raise typer.BadParameter("Give a study folder, or --table, --plan and --out together.")
+    else:
+        source = from_table(table, plan, participants, failures, out)
+    _refuse_inside(source, allocation)
+    hashes = source.hashes()
+    lock = seal_state(source, hashes)
+    comparison = _compare(source, allocation)
+    _write(source, comparison, lock, hashes)
+    _say(source, comparison, lock)
+
+
+def _refuse_inside(source: Source, allocation: Path) -> None:
+    """Keep the arms out of the study folder, where every other step could read them."""
+    from mriseg.errors import AnalysisError
+
+    if source.root is not None and allocation.resolve().is_relative_to(source.root):
+        raise AnalysisError(
+            f"{allocation} lies inside the study folder {source.root}; keep it elsewhere, so that nothing but "
+            "`mriseg compare --allocation` can know an arm."
+        )
+
+
+def _compare(source: Source, allocation: Path) -> Comparison:
+    from mriseg.compare.analysis import compare_table
+    from mriseg.compare.tables import read_table
+
+    return compare_table(
+        read_table(source.table),
+        read_table(source.participants) if source.participants else None,
+        read_table(allocation),
+        source.plan,
+        failures=read_table(source.failures) if source.failures else None,
+    )
+
+
+def _write(source: Source, comparison: Comparison, lock: dict[str, object], hashes: dict[str, str]) -> None:
+    from mriseg.compare.export import comparison_json
+    from mriseg.study.provenance import write_json
+
+    write_json(source.out / "comparison.json", comparison_json(comparison, lock, hashes))
+
+
+def _say(source: Source, comparison: Comparison, lock: dict[str, object]) -> None:
+    """Print the primary result on one line, and everything that changed after the seal."""
+    result = comparison.primary.comparison
+    reference, treated = result.arms
+    typer.echo(
+        f"{result.region} {result.metric}, {treated} minus {reference}: {result.estimate:.4g} {result.unit} "
+        f"({1 - comparison.plan.alpha:.0%} interval {result.ci_low:.4g} to {result.ci_high:.4g}), "
+        f"p {result.p_ancova:.3g}, permutation p {result.p_permutation:.3g}, "
+        f"n {result.n[0]} and {result.n[1]}; detectable difference {result.detectable_effect:.4g} {result.unit}"
+    )
+    for change in lock["changes"]:  # type: ignore[attr-defined]
+        typer.secho(f"changed after the seal: {change}", fg="yellow", err=True)
+    typer.echo(f"Results: {source.out}")

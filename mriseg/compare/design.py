@@ -1,0 +1,136 @@
+"""Design matrices: what a plan's covariates and strata become, checked for columns that say nothing new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mriseg.compare.plan import AnalysisPlan
+from mriseg.errors import AnalysisError
+from mriseg.types import FloatArray, IntArray
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Common:
+    """The columns that every endpoint of one set of participants shares.
+
+    Parameters
+    ----------
+    columns : array, (N, Q)
+        Intercept first, then covariates and levels of strata; of full rank.
+    names : tuple of str, (Q,)
+    grid : array, (Q,)
+        Where adjusted means are taken: numbers at their mean, levels of a factor with equal weight.
+    cells : array of int, (N,)
+        Stratum of each participant, the crossing of all strata.
+    notes : tuple of str
+        What was left out and why.
+    """
+
+    columns: FloatArray
+    names: tuple[str, ...]
+    grid: FloatArray
+    cells: IntArray
+    notes: tuple[str, ...]
+
+
+def common_columns(people: pd.DataFrame, plan: AnalysisPlan) -> Common:
+    """Build the shared part of the design for the rows of ``people`` (``participants.tsv``, one row a participant).
+
+    Missing numbers are replaced by the mean, which does not bias a randomised comparison [1]_; a missing level is a
+    level of its own.
+
+    References
+    ----------
+    .. [1] White & Thompson 2005, doi:10.1002/sim.1981
+    """
+    n = len(people)
+    blocks: list[tuple[str, FloatArray, FloatArray]] = [("intercept", np.ones((n, 1)), np.ones(1))]
+    notes: list[str] = []
+    for name in (*plan.covariates, *plan.strata):
+        if name not in people:
+            raise AnalysisError(
+                f"participants.tsv lacks the column {name!r}, which the plan names as covariate or stratum."
+            )
+        text = known_text(people[name])
+        numbers = numbers_in(text)
+        as_number = name in plan.covariates and numbers is not None
+        missing = int((text == "").sum())
+        if missing:
+            instead = "the mean stands in" if as_number else "a level of its own"
+            notes.append(f"{name} is blank for {missing} participant(s): {instead}.")
+        blocks.append(
+            _numeric(name, numbers) if as_number and numbers is not None else _levels(name, text.replace("", UNKNOWN))
+        )
+    names = [f"{block}[{i}]" if part.shape[1] > 1 else block for block, part, _ in blocks for i in range(part.shape[1])]
+    columns = np.hstack([part for _, part, _ in blocks])
+    keep, dropped = independent(columns)
+    notes += [f"{names[i]} says nothing that the other columns do not, and was left out." for i in dropped]
+    return Common(
+        columns=columns[:, keep],
+        names=tuple(names[i] for i in keep),
+        grid=np.concatenate([point for _, _, point in blocks])[keep],
+        cells=_cells(people, plan.strata),
+        notes=tuple(notes),
+    )
+
+
+def known_text(column: pd.Series[Any]) -> pd.Series[str]:
+    """Cells as text without blanks around them; what is not known is ''."""
+    return column.astype(str).str.strip().replace({"nan": "", "n/a": "", "NA": ""})
+
+
+def numbers_in(text: pd.Series[str]) -> FloatArray | None:
+    """Values of a column in which every known cell is a number, NaN where blank; None for any other column."""
+    known = (text != "").to_numpy(dtype=bool)
+    numbers = pd.to_numeric(text.where(known), errors="coerce").to_numpy(dtype=float)
+    return numbers if known.any() and np.isfinite(numbers[known]).all() else None
+
+
+def _numeric(name: str, numbers: FloatArray) -> tuple[str, FloatArray, FloatArray]:
+    filled = np.where(np.isfinite(numbers), numbers, np.nanmean(numbers))
+    return name, filled[:, None], np.array([filled.mean()])
+
+
+def _levels(name: str, text: pd.Series[str]) -> tuple[str, FloatArray, FloatArray]:
+    """Indicator columns against the first level in alphabetical order."""
+    levels = sorted(set(text))
+    indicators = (text.to_numpy(dtype=str)[:, None] == np.array(levels[1:], dtype=str)).astype(np.float64)
+    return name, indicators, np.full(len(levels) - 1, 1 / len(levels), dtype=np.float64)
+
+
+def _cells(people: pd.DataFrame, strata: tuple[str, ...]) -> IntArray:
+    if not strata:
+        return np.zeros(len(people), dtype=np.int64)
+    return np.asarray(people.groupby(list(strata), dropna=False).ngroup(), dtype=np.int64)
+
+
+def independent(columns: FloatArray, *, tolerance: float = 1e-9) -> tuple[list[int], list[int]]:
+    """Indices of columns (N, Q) that are linearly independent of those before them, and of those that are not."""
+    basis = np.zeros((len(columns), 0))
+    keep: list[int] = []
+    for i, column in enumerate(columns.T):
+        size = float(np.linalg.norm(column))
+        rest = column - basis @ (basis.T @ column)
+        rest -= basis @ (basis.T @ rest)  # once more against rounding
+        if size > 0 and np.linalg.norm(rest) > tolerance * size:
+            basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
+            keep.append(i)
+    return keep, [i for i in range(columns.shape[1]) if i not in keep]
+
+
+def leverage(columns: FloatArray) -> FloatArray:
+    """Diagonal of the hat matrix of a full-rank design (N, P), shape (N,); 1 for a row that fits itself."""
+    q, _ = np.linalg.qr(columns)
+    return np.asarray((q**2).sum(axis=1), dtype=np.float64)
+
+
+def full_rows(columns: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which rows say anything about the others: those with leverage below 1, shape (N,)."""
+    return np.asarray(leverage(columns) < 1 - 1e-8, dtype=np.bool_)

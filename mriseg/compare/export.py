@@ -1,0 +1,84 @@
+"""A comparison as JSON and as tidy tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mriseg import __version__
+from mriseg.compare.result import Comparison, EndpointResult
+
+
+def plain(value: Any) -> Any:
+    """Turn dataclasses, tuples and numpy numbers into what JSON knows; NaN and infinity become None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(v) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def endpoint_json(result: EndpointResult) -> dict[str, Any]:
+    """Figures of one endpoint, the fields of `ArmComparison` first."""
+    arms = result.comparison.arms
+    fit = result.ancova
+    more = {
+        "role": result.role,
+        "p_holm": result.p_holm,
+        "permutations": result.permutations,
+        "se": fit.se,
+        "df": fit.df,
+        "model_based": {
+            "se": fit.model_se,
+            "ci_low": fit.model_effect.low,
+            "ci_high": fit.model_effect.high,
+            "p": fit.model_p,
+        },
+        "adjusted_means": dict(zip(arms, fit.means, strict=True)),
+        "residual_sd": fit.residual_sd,
+        "r_squared": fit.r_squared,
+        "standardised_effect": fit.standardised,
+        "hodges_lehmann": result.shift,
+        "within_arm_change": dict(zip(arms, result.within, strict=True)),
+        "log1p": None if result.log1p is None else {"effect": result.log1p.effect, "p": result.log1p.p},
+        "notes": fit.notes,
+    }
+    return {**plain(result.comparison), **plain(more)}
+
+
+def comparison_json(comparison: Comparison, lock: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """``comparison.json``.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    lock : mapping
+        What is known about the seal: ``seal``, ``sealed``, ``status``, ``changes``.
+    inputs : mapping
+        Name of each input file -> its SHA-256.
+    """
+    return {
+        "primary": endpoint_json(comparison.primary),
+        "secondary": [endpoint_json(r) for r in comparison.secondary],
+        "exploratory": [endpoint_json(r) for r in comparison.exploratory],
+        "not_estimated": plain(comparison.refused),
+        "missing": plain(comparison.missing),
+        "flow": plain(comparison.flow),
+        "table1": plain(comparison.table1),
+        "sensitivity": plain(comparison.sensitivity),
+        "limitations": list(comparison.notes),
+        "lock": plain(lock),
+        "plan": comparison.plan.model_dump(mode="json"),
+        "inputs": plain(inputs),
+        "version": __version__,
+    }

@@ -1,0 +1,127 @@
+"""Who is missing, why, and in which arm: counts, CONSORT flow and table 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from mriseg.compare.design import known_text, numbers_in
+from mriseg.compare.plan import AnalysisPlan
+from mriseg.compare.tables import yes_no
+from mriseg.compare.trial import Availability, Trial
+
+
+def missingness(trial: Trial, plan: AnalysisPlan) -> dict[str, Any]:
+    """Availability of the primary endpoint by visit and arm, with Fisher's exact p of "not available" between arms.
+
+    Returns
+    -------
+    dict
+        visit -> ``{"arms": {arm: {reason: count}}, "p_between_arms": float}``. The p describes; it is no endpoint.
+    """
+    column = trial.column(plan.primary)
+    out: dict[str, Any] = {}
+    for t, visit in enumerate(trial.visits):
+        counts = {arm: _reasons(trial.availability[t, rows, column]) for arm, rows in _arms(trial, plan).items()}
+        got = np.array([[c["measured"], sum(c.values()) - c["measured"]] for c in counts.values()])
+        out[visit] = {"arms": counts, "p_between_arms": float(stats.fisher_exact(got).pvalue)}
+    return out
+
+
+def _arms(trial: Trial, plan: AnalysisPlan) -> dict[str, npt.NDArray[np.bool_]]:
+    return {plan.reference: ~trial.treated, plan.treated: trial.treated}
+
+
+def _reasons(states: npt.NDArray[np.int8]) -> dict[str, int]:
+    order = (Availability.MEASURED, Availability.NOT_SCANNED, Availability.FAILED, Availability.NEEDS_REVIEW)
+    return {reason.words: int((states == reason).sum()) for reason in order}
+
+
+def consort_flow(trial: Trial, plan: AnalysisPlan, *, analysed: npt.NDArray[np.bool_], enrolled: int) -> dict[str, Any]:
+    """Counts of a CONSORT diagram.
+
+    Parameters
+    ----------
+    trial : Trial
+    plan : AnalysisPlan
+    analysed : array of bool, (N,)
+        Who entered the primary analysis.
+    enrolled : int
+        Participants listed in the study, randomised or not.
+
+    Returns
+    -------
+    dict
+        ``enrolled``, ``not_randomised``, ``randomised`` and per arm ``allocated``, the primary endpoint at each of the
+        two visits by reason, ``analysed`` and ``excluded`` by its first reason in time.
+    """
+    column = trial.column(plan.primary)
+    first, last = (trial.availability[trial.at(v), :, column] for v in (plan.baseline, plan.followup))
+    deciding = np.where(first != Availability.MEASURED, first, last)
+    arms = {
+        arm: {
+            "allocated": int(rows.sum()),
+            plan.baseline: _reasons(first[rows]),
+            plan.followup: _reasons(last[rows]),
+            "analysed": int((analysed & rows).sum()),
+            "excluded": {k: v for k, v in _reasons(deciding[rows & ~analysed]).items() if v and k != "measured"},
+        }
+        for arm, rows in _arms(trial, plan).items()
+    }
+    n = len(trial.participants)
+    return {"enrolled": enrolled, "not_randomised": enrolled - n, "randomised": n, "arms": arms}
+
+
+def per_protocol(trial: Trial, plan: AnalysisPlan) -> npt.NDArray[np.bool_] | None:
+    """Who belongs to the per-protocol set, (N,); None where the plan names no column."""
+    if plan.per_protocol is None or plan.per_protocol not in trial.people:
+        return None
+    return yes_no(trial.people[plan.per_protocol], plan.per_protocol).to_numpy(dtype=bool)
+
+
+def table_one(trial: Trial, plan: AnalysisPlan) -> tuple[dict[str, Any], ...]:
+    """Baseline of all randomised by arm: numbers as mean, SD, median and quartiles, text as counts; no tests.
+
+    Each row names ``variable``, ``level`` ('' for a number) and under each arm the figures with the number known.
+    """
+    skipped = {"participant_id", "randomised", plan.per_protocol}
+    rows: list[dict[str, Any]] = []
+    for name in [c for c in trial.people.columns if c not in skipped]:
+        rows += _table_rows(str(name), trial.people[name], trial, plan)
+    column = trial.column(plan.primary)
+    baseline = pd.Series(trial.values[trial.at(plan.baseline), :, column], index=trial.people.index)
+    name = f"{plan.primary} at {plan.baseline}, {trial.units[column]}".removesuffix(", ")
+    return (*rows, *_table_rows(name, baseline, trial, plan))
+
+
+def _table_rows(name: str, column: pd.Series[Any], trial: Trial, plan: AnalysisPlan) -> list[dict[str, Any]]:
+    text = known_text(column)
+    known = (text != "").to_numpy(dtype=bool)
+    numbers = numbers_in(text)
+    arms = _arms(trial, plan)
+    if numbers is not None:
+        return [{"variable": name, "level": "", "arms": {a: _spread(numbers[r & known]) for a, r in arms.items()}}]
+    levels = sorted(set(text[known]))
+    if len(levels) > 12:
+        return []
+    return [
+        {"variable": name, "level": level, "arms": {a: _share(text[r & known] == level) for a, r in arms.items()}}
+        for level in levels
+    ]
+
+
+def _spread(numbers: npt.NDArray[np.float64]) -> dict[str, float]:
+    if len(numbers) == 0:
+        return {"n": 0}
+    low, median, high = np.quantile(numbers, [0.25, 0.5, 0.75])
+    sd = numbers.std(ddof=1) if len(numbers) > 1 else np.nan
+    values = {"mean": numbers.mean(), "sd": sd, "median": median, "q1": low, "q3": high}
+    return {"n": len(numbers), **{k: float(v) for k, v in values.items()}}
+
+
+def _share(hits: pd.Series[bool]) -> dict[str, float]:
+    return {"n": len(hits), "count": int(hits.sum())}

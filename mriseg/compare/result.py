@@ -1,0 +1,66 @@
+"""What a comparison gives: frozen figures, without a file or a page in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mriseg.compare.ancova import Ancova, Interval
+from mriseg.compare.plan import AnalysisPlan, Endpoint
+from mriseg.compare.trial import Trial
+from mriseg.types import ArmComparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmChange:
+    """Change within one arm, described and never judged: ``mean`` with its t interval, ``median`` and quartiles."""
+
+    n: int
+    baseline_mean: float
+    followup_mean: float
+    mean: Interval
+    sd: float
+    median: float
+    quartiles: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointResult:
+    """One endpoint compared between the arms.
+
+    ``p_holm`` is given for declared secondaries alone. ``log1p`` is the same ANCOVA on log(1 + value), None where a
+    value is negative. ``rows`` are the indices of the participants that entered, in the order of the trial.
+    """
+
+    endpoint: Endpoint
+    role: str
+    comparison: ArmComparison
+    ancova: Ancova
+    shift: Interval
+    within: tuple[ArmChange, ArmChange]
+    permutations: int
+    p_holm: float | None
+    log1p: Ancova | None
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Everything that `compare_table` found out.
+
+    ``refused`` maps an endpoint to the reason why it could not be compared. ``sensitivity`` holds the analyses beside
+    the primary one by name, each either figures or ``{"refused": reason}``. ``notes`` are limitations in sentences.
+    """
+
+    plan: AnalysisPlan
+    trial: Trial
+    primary: EndpointResult
+    secondary: tuple[EndpointResult, ...]
+    exploratory: tuple[EndpointResult, ...]
+    refused: Mapping[str, str]
+    missing: Mapping[str, Any]
+    flow: Mapping[str, Any]
+    table1: tuple[Mapping[str, Any], ...]
+    sensitivity: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
