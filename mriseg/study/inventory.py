@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 from mriseg import dicom
@@ -62,7 +62,7 @@ def choose_series(scan: dicom.Scan, rule: SeriesRule, *, where: str) -> dicom.Fo
     if len(fitting) == 1:
         return fitting[0]
     names = ", ".join(sorted(v.name for v in (fitting or scan.volumes))) or "none"
-    refused = "".join(f" {r.what}: {r.reason}" for r in scan.refused[:3])
+    refused = "".join(f" Refused: {r}" for r in scan.refused[:3])
     if fitting:
         raise StudyError(
             f"{where}: {len(fitting)} series fit the rule [series] of study.toml: {names}. Narrow the rule."
@@ -122,7 +122,7 @@ def _look_at_visit(
     if not folder.is_dir():
         return None, [finding("block", f"{where}: not scanned: the visit has no folder under dicom/.")]
     scan = dicom.scan(folder)
-    lines = [finding("warn", f"{where}: {r.what} refused: {r.reason}") for r in scan.refused]
+    lines = [finding("warn", f"{where}: {r}") for r in scan.refused if not r.kind.harmless]
     try:
         found = choose_series(scan, rule, where=where)
     except StudyError as error:
@@ -171,9 +171,9 @@ def _interval_problem(first: dicom.FoundVolume, later: dicom.FoundVolume, visit:
     return None
 
 
-def days_between(first: date | None, later: date | None) -> int | None:
+def days_between(first: datetime | None, later: datetime | None) -> int | None:
     """Whole days from ``first`` to ``later``; None where one is unknown."""
-    return None if first is None or later is None else (later - first).days
+    return None if first is None or later is None else (later.date() - first.date()).days
 
 
 def _unlisted_folders(

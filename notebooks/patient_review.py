@@ -1,0 +1,72 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One patient, both visits
+#
+# Run the study first: `mriseg run sample_data/study`. Everything here reads what the run wrote and is blind to the arm.
+# Set `MRISEG_STUDY` and `MRISEG_PATIENT`, or change the two lines below.
+
+# %%
+import os
+
+import pandas as pd
+from IPython.display import Image, display
+
+import mriseg
+from mriseg.report import figures
+
+study = mriseg.open_study(os.environ.get("MRISEG_STUDY", "../sample_data/study"))
+patient = study.patient(os.environ.get("MRISEG_PATIENT", "sub-03"))
+f"{patient.id}: {patient.side.name.lower()} knee, visits {', '.join(patient.visits)}"
+
+# %% [markdown]
+# ## Images with the label map
+#
+# Medial plate, notch, lateral plate. Is the cartilage where the overlay says, and is a hole a hole?
+
+# %%
+for visit in patient.visits:
+    print(visit)
+    display(Image(figures.slices(patient.image(visit), patient.labels(visit), patient.side)))
+
+# %% [markdown]
+# ## How the bones moved between the visits
+
+# %%
+pd.DataFrame(patient.registration()["bones"]).T.drop(columns="matrix_ras_mm", errors="ignore")
+
+# %% [markdown]
+# ## Thickness
+#
+# One bone surface in half-way space carries both visits. Red is denuded bone, grey could not be measured; medial is left.
+
+# %%
+for bone, file in patient.surfaces.items():
+    print(bone)
+    maps = {visit: (values.thickness_mm, values.state) for visit, values in file.thickness.items()}
+    display(Image(figures.thickness(file.surface, maps)))
+
+# %% [markdown]
+# ## Defects
+
+# %%
+patient.defects()
+
+# %% [markdown]
+# ## Regional values
+
+# %%
+regions = patient.regions()
+main = regions[regions["region"].isin(["FT", "MT", "LT", "cMF", "cLF"])]
+main.pivot_table(index=["region", "metric", "unit"], columns="visit", values="value", sort=False).round(2)
