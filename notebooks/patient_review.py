@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -49,7 +51,8 @@ pd.DataFrame(patient.registration()["bones"]).T.drop(columns="matrix_ras_mm", er
 # %% [markdown]
 # ## Thickness
 #
-# One bone surface in half-way space carries both visits. Red is denuded bone, grey could not be measured; medial is left.
+# One bone surface in half-way space carries both visits. Red is denuded bone, grey could not be measured. Medial is
+# left.
 
 # %%
 for bone, file in patient.surfaces.items():
