@@ -33,6 +33,21 @@ def read_volume(path: Path) -> Volume:
         raise GeometryError(f"{path.name}: {error}") from error
 
 
+def read_grid(path: Path) -> Grid:
+    """Read where a 3D NIfTI image lies, without its voxels.
+
+    Raises
+    ------
+    GeometryError
+        As :func:`read_volume`.
+    """
+    try:
+        image = nib.load(path)
+        return Grid(shape=image.shape[:3], affine=image.affine)
+    except (FileNotFoundError, ImageFileError, OSError, EOFError, ValueError, zlib.error, GeometryError) as error:
+        raise GeometryError(f"{path.name}: not a readable 3D NIfTI file.") from error
+
+
 def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> LabelMap:
     """Read a 3D NIfTI label map.
 

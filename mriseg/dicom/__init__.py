@@ -1,1 +1,23 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
+
+from mriseg.dicom.export import export, export_all
+from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
+from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
+from mriseg.dicom.scan import FoundVolume, Scan, scan
+from mriseg.dicom.sidecar import sidecar
+
+__all__ = [
+    "Deviation",
+    "FoundVolume",
+    "Plane",
+    "Refusal",
+    "RefusalKind",
+    "Scan",
+    "SeriesHeader",
+    "Severity",
+    "compare_protocol",
+    "export",
+    "export_all",
+    "scan",
+    "sidecar",
+]

@@ -1,0 +1,45 @@
+"""``mriseg convert``: DICOM series to NIfTI."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+log = logging.getLogger(__name__)
+
+
+def command(
+    dicom: Annotated[Path, typer.Argument(help="Folder, zip archive or file with DICOM, at any depth.", exists=True)],
+    out: Annotated[Path, typer.Argument(help="Folder for the NIfTI files and their JSON sidecars.", file_okay=False)],
+) -> None:
+    """Turn every MR volume below a folder into NIfTI (`.nii.gz`) with a JSON sidecar.
+
+    Slices are sorted by position. Echoes, phases, time points and directions become files of their own. A series with
+    missing, repeated or sheared slices is refused and named, never repaired; then the exit code is 1, and all other
+    volumes are written. File names and sidecars carry no patient data.
+
+    Examples:
+
+        mriseg convert dicom/ nifti/
+
+        mriseg convert visit.zip nifti/
+    """
+    from mriseg.dicom import export_all, scan
+
+    found = scan(dicom)
+    written, failed = export_all(found.volumes, out)
+    for volume in found.volumes:
+        for note in volume.notes:
+            log.warning("%s: %s", volume.name, note)
+    for path in written:
+        typer.echo(path)
+    refused = [r for r in (*found.refused, *failed) if not r.kind.harmless]
+    for refusal in refused:
+        log.error("refused %s", refusal)
+    if not found.volumes and not refused:
+        log.error("no MR image below %s (%d other files)", dicom.name, len(found.refused))
+    if refused or not written:
+        raise typer.Exit(1)

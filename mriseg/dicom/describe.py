@@ -1,0 +1,79 @@
+"""Header values of one volume -> :class:`SeriesHeader`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mriseg.dicom.records import SeriesHeader
+from mriseg.dicom.stacks import Stack
+from mriseg.dicom.values import Get, moment, number, text, whole
+from mriseg.types import Side
+
+LATERALITY_TAGS = ("FrameLaterality", "ImageLaterality", "Laterality")
+
+
+def series_header(stack: Stack, get: Get) -> SeriesHeader:
+    """Collect what is known of a volume; ``get`` looks values up in its first file."""
+    first = stack.frames[0]
+    columns_mm, rows_mm, slices_mm = stack.spacing_mm
+    side, tag = _laterality(get)
+    return SeriesHeader(
+        series_uid=text(get("SeriesInstanceUID")),
+        study_uid=text(get("StudyInstanceUID")),
+        series_number=whole(get("SeriesNumber")),
+        manufacturer=text(get("Manufacturer")),
+        model=text(get("ManufacturerModelName")),
+        field_tesla=number(get("MagneticFieldStrength")),
+        coil=text(get("ReceiveCoilName")),
+        software=text(get("SoftwareVersions")),
+        description=text(get("SeriesDescription")),
+        protocol=text(get("ProtocolName")),
+        sequence_name=text(get("SequenceName")) or text(get("PulseSequenceName")),
+        scanning_sequence=text(get("ScanningSequence")) or text(get("EchoPulseSequence")),
+        sequence_variant=text(get("SequenceVariant")),
+        scan_options=text(get("ScanOptions")),
+        acquisition_type=text(get("MRAcquisitionType")),
+        repetition_ms=number(get("RepetitionTime")),
+        echo_ms=first.echo_ms,
+        flip_deg=number(get("FlipAngle")),
+        inversion_ms=number(get("InversionTimes")) or number(get("InversionTime")),
+        echo_number=first.echo_number,
+        bandwidth_hz=number(get("PixelBandwidth")),
+        image_type=first.image_type,
+        component=first.component,
+        plane=stack.plane,
+        spacing_mm=(columns_mm, rows_mm, slices_mm),
+        shape=(first.columns, first.rows, len(stack.frames)),
+        body_part=text(get("BodyPartExamined")),
+        laterality=side,
+        laterality_tag=tag,
+        burned_in=text(get("BurnedInAnnotation")).upper() == "YES",
+        lossy=text(get("LossyImageCompression")) == "01",
+        trial_subject=text(get("ClinicalTrialSubjectID")),
+        trial_timepoint=text(get("ClinicalTrialTimePointID")),
+        patient_key=text(get("PatientID")),
+        acquired=_acquired(get),
+    )
+
+
+def _laterality(get: Get) -> tuple[Side | None, str]:
+    """Return the side that all tags with a side agree on, and the tag; a contradiction names no side."""
+    said = {tag: text(get(tag)).upper() for tag in LATERALITY_TAGS}
+    sides = {tag: Side(value) for tag, value in said.items() if value in ("L", "R")}
+    if not sides:
+        return None, ""
+    if len(set(sides.values())) > 1:
+        return None, "contradiction: " + ", ".join(f"{tag} {side}" for tag, side in sides.items())
+    return next((side, tag) for tag, side in sides.items())
+
+
+def _acquired(get: Get) -> datetime | None:
+    pairs = (
+        ("AcquisitionDateTime", ""),
+        ("FrameAcquisitionDateTime", ""),
+        ("AcquisitionDate", "AcquisitionTime"),
+        ("SeriesDate", "SeriesTime"),
+        ("StudyDate", "StudyTime"),
+    )
+    found = (moment(get(date), get(time) if time else None) for date, time in pairs if text(get(date)))
+    return next((m for m in found if m), None)

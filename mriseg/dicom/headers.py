@@ -1,0 +1,240 @@
+"""One DICOM file -> its frames and the header facts, without reading pixels."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
+
+from mriseg.dicom.records import Frame
+from mriseg.dicom.sources import HostileFileError, open_dicom
+from mriseg.dicom.values import (
+    GE_COMPONENT,
+    PHILIPS_SCALE_SLOPE,
+    Get,
+    functional_groups,
+    getter,
+    number,
+    numbers,
+    text,
+    texts,
+    whole,
+)
+from mriseg.errors import DicomError
+
+MR_CLASSES = {"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
+NATIVE = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.2": ">"}
+IMPLICIT = "1.2.840.10008.1.2"
+PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+MAX_VOXELS = 1 << 28  # of one file; 1024 x 1024 x 256, or 1 GiB as float32
+COMPONENTS = {
+    "M": "magnitude", "MAGNITUDE": "magnitude", "P": "phase", "PHASE": "phase", "PHASE MAP": "phase",
+    "R": "real", "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary", "0": "magnitude", "1": "phase",
+    "2": "real", "3": "imaginary",
+}  # fmt: skip
+# What may tell apart images at one position, in the order in which it is tried.
+SPLITTERS = (
+    ("stack", ("StackID",)),
+    ("time", ("TemporalPositionIndex", "TemporalPositionIdentifier")),
+    ("acquisition", ("FrameAcquisitionNumber", "AcquisitionNumber")),
+    ("inversion", ("InversionTimes", "InversionTime")),
+    ("flip", ("FlipAngle",)),
+    ("trigger", ("NominalCardiacTriggerDelayTime", "TriggerTime")),
+    ("b-value", ("DiffusionBValue",)),
+    ("gradient", ("DiffusionGradientOrientation",)),
+    ("contrast", ("ContrastBolusAgentNumber", "ContrastBolusAgent")),
+)  # fmt: skip
+
+
+class NotMrError(DicomError):
+    """A DICOM file that is no MR image."""
+
+
+class _Sized(Protocol):
+    def seek(self, offset: int, whence: int = 0) -> int: ...
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileHeader:
+    """Frames of one file, and its values for the :class:`SeriesHeader`."""
+
+    series_uid: str
+    frames: tuple[Frame, ...]
+    get: Get
+
+
+def read_header(path: Path) -> FileHeader:
+    """Read one file up to its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or an archive member as ``archive.zip/member``.
+
+    Raises
+    ------
+    NotMrError
+        For DICOM that is no MR image.
+    HostileFileError
+        Where the header claims more than the file holds or than we are ready to read.
+    DicomError
+        Where the file is damaged or lacks what an image needs. Messages never quote header values.
+    """
+    with open_dicom(path) as file:
+        try:
+            dataset = read_partial(file, stop_when=_at_pixels)
+        except RecursionError as error:
+            raise HostileFileError("sequences are nested without end.") from error
+        except Exception as error:  # pydicom raises many types on damaged bytes; their text quotes header values
+            raise DicomError(f"the header is damaged ({type(error).__name__}).") from error
+        pixels_at, claimed = _pixel_element(file, dataset)
+        held = _size(file) - pixels_at
+    try:
+        return _file_header(path, dataset, pixels_at, claimed, held)
+    except RecursionError as error:
+        raise HostileFileError("sequences are nested without end.") from error
+    except DicomError:
+        raise
+    except Exception as error:
+        raise DicomError(f"the header is damaged ({type(error).__name__}).") from error
+
+
+def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001
+    return tag in PIXEL_DATA
+
+
+def _size(file: _Sized) -> int:
+    file.seek(0, 2)
+    return file.tell()
+
+
+def _pixel_element(file: BinaryIO, dataset: FileDataset) -> tuple[int, int | None]:
+    """Return where the pixel bytes begin and how many are claimed; None where they are encapsulated."""
+    syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    order = ">" if NATIVE.get(syntax) == ">" else "<"
+    head = file.read(8 if syntax == IMPLICIT else 12)
+    if len(head) < 8:
+        return file.tell(), 0
+    length = struct.unpack(order + "L", head[-4:])[0]
+    return file.tell(), None if length == 0xFFFFFFFF else length
+
+
+def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int | None, held: int) -> FileHeader:
+    top = getter(dataset)
+    _check_is_mr(top)
+    rows, columns, count = (whole(top(k)) or 0 for k in ("Rows", "Columns", "NumberOfFrames"))
+    many = count > 1 or "PerFrameFunctionalGroupsSequence" in dataset
+    count = max(count, 1)
+    bits = whole(top("BitsAllocated")) or 0
+    if rows < 1 or columns < 1 or bits not in (8, 16, 32):
+        raise DicomError(f"no usable image: {rows} rows, {columns} columns, {bits} bits a pixel.")
+    if rows * columns * count > MAX_VOXELS:
+        raise HostileFileError(f"the header claims {columns} x {rows} x {count} pixels, more than any MR image has.")
+    needed = rows * columns * count * bits // 8
+    damage = _damage(claimed, held, needed, count)
+    dtype = _raw_dtype(dataset, top, bits)
+    size = needed // count
+    frames = tuple(
+        replace(
+            _frame(path, get),
+            index=i if many else -1,
+            rows=rows,
+            columns=columns,
+            raw=(pixels_at + i * size, dtype) if dtype else None,
+            damage=damage,
+        )
+        for i, get in enumerate(_per_frame(top, count))
+    )
+    return FileHeader(series_uid=text(top("SeriesInstanceUID")), frames=frames, get=_first(top))
+
+
+def _damage(claimed: int | None, held: int, needed: int, count: int) -> str:
+    """Say why the pixels of a file cannot be complete; "" where nothing speaks against it."""
+    if claimed is None:
+        return "truncated: the compressed pixels are missing" if held < 16 * count else ""
+    found = min(claimed, held)
+    return "" if found >= needed else f"truncated: {found} of {needed} bytes of pixels"
+
+
+def _check_is_mr(top: Get) -> None:
+    kind, modality = text(top("SOPClassUID")), text(top("Modality"))
+    if kind not in MR_CLASSES and not (kind == "" and modality == "MR"):
+        raise NotMrError("a DICOM file that is no MR image.")
+    if (whole(top("SamplesPerPixel")) or 1) != 1 or text(top("PhotometricInterpretation")) not in (
+        "MONOCHROME1",
+        "MONOCHROME2",
+    ):
+        raise NotMrError("a colour image; expected grey values.")
+
+
+def _raw_dtype(dataset: FileDataset, top: Get, bits: int) -> str | None:
+    """Return the numpy dtype of pixels that need no decoding, or None."""
+    order = NATIVE.get(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    if order is None or bits == 8 or bits != whole(top("BitsStored")):
+        return None
+    return f"{order}{'i' if whole(top('PixelRepresentation')) else 'u'}{bits // 8}"
+
+
+def _per_frame(top: Get, count: int) -> list[Get]:
+    """Return one look-up function a frame."""
+    shared = (top("SharedFunctionalGroupsSequence") or [None])[0]
+    items = list(top("PerFrameFunctionalGroupsSequence") or [])
+    if not items and shared is None:
+        return [top] * count
+    if items and len(items) != count:
+        raise DicomError(f"{count} frames but {len(items)} frame descriptions.")
+    return [functional_groups(shared, item, top) for item in items or [None] * count]
+
+
+def _first(top: Get) -> Get:
+    shared = (top("SharedFunctionalGroupsSequence") or [None])[0]
+    first = (top("PerFrameFunctionalGroupsSequence") or [None])[0]
+    return functional_groups(shared, first, top) if shared is not None or first is not None else top
+
+
+def _frame(path: Path, get: Get) -> Frame:
+    """Read what describes one frame; size and place in the file are filled in by the caller."""
+    image_type = texts(get("FrameType")) or texts(get("ImageType"))
+    spacing = numbers(get("PixelSpacing"))
+    echo = number(get("EffectiveEchoTime"))
+    slope, intercept = number(get("RescaleSlope")), number(get("RescaleIntercept"))
+    return Frame(
+        path=path,
+        index=-1,
+        sop_uid=text(get("SOPInstanceUID")),
+        rows=0,
+        columns=0,
+        position=_vector(get("ImagePositionPatient"), 3),
+        orientation=_vector(get("ImageOrientationPatient"), 6),
+        pixel_spacing=(spacing[0], spacing[1]) if spacing and len(spacing) == 2 and min(spacing) > 0 else None,
+        thickness_mm=number(get("SliceThickness")),
+        between_mm=number(get("SpacingBetweenSlices")),
+        instance=whole(get("InstanceNumber")),
+        echo_number=whole(get("EchoNumbers")),
+        echo_ms=number(get("EchoTime")) if echo is None else echo,
+        image_type=image_type,
+        component=_component(image_type, get),
+        split=tuple((name, next((t for t in (text(get(k)) for k in keys) if t), "")) for name, keys in SPLITTERS),
+        slope=slope or 1.0,
+        intercept=intercept or 0.0,
+        philips_slope=number(get(PHILIPS_SCALE_SLOPE)) or None,
+        raw=None,
+        in_acquisition=whole(get("ImagesInAcquisition")),
+    )
+
+
+def _vector(value: object, length: int) -> tuple[float, ...] | None:
+    found = numbers(value)
+    return found if found and len(found) == length else None
+
+
+def _component(image_type: tuple[str, ...], get: Get) -> str:
+    """Name the part of the complex signal that an image shows, "" where the header does not say."""
+    named = (text(get("ComplexImageComponent")).upper(), *image_type[2:], text(get(GE_COMPONENT)))
+    return next((COMPONENTS[n] for n in named if n in COMPONENTS), "")
