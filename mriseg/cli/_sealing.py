@@ -82,11 +82,12 @@ def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:
 
     Without a lock one is set here, which is still before the allocation is opened, and the result says so.
     """
+    from mriseg import __version__
     from mriseg.compare.seal import seal, verify_seal
     from mriseg.study.provenance import read_json, write_json
 
     if not source.lock.exists():
-        write_json(source.lock, seal(hashes, source.plan, by="mriseg compare"))
+        write_json(source.lock, seal(hashes, source.plan, by=f"mriseg {__version__} compare"))
     lock = read_json(source.lock)
     changes = verify_seal(lock, hashes, source.plan)
     kept = {key: lock.get(key) for key in ("sealed", "by", "seal", "plan_sha256", "earlier")}

@@ -77,9 +77,9 @@ def _compare(source: Source, allocation: Path) -> Comparison:
 
 def _write(source: Source, comparison: Comparison, lock: dict[str, object], hashes: dict[str, str]) -> None:
     from mriseg.compare.export import comparison_json
-    from mriseg.study.provenance import write_json
+    from mriseg.study.provenance import versions, write_json
 
-    write_json(source.out / "comparison.json", comparison_json(comparison, lock, hashes))
+    write_json(source.out / "comparison.json", comparison_json(comparison, lock, hashes, versions()))
 
 
 def _say(source: Source, comparison: Comparison, lock: dict[str, object]) -> None:

@@ -9,6 +9,7 @@ from mriseg.compare.endpoints import compare_endpoint, compare_others
 from mriseg.compare.missing import consort_flow, missingness, table_one
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.result import Comparison
+from mriseg.compare.sensitivity import sensitivity_analyses
 from mriseg.compare.trial import build_trial
 
 
@@ -19,6 +20,7 @@ def compare_table(
     plan: AnalysisPlan,
     *,
     failures: pd.DataFrame | None = None,
+    sdc: pd.DataFrame | None = None,
 ) -> Comparison:
     """Compare the arms as the plan says.
 
@@ -33,6 +35,8 @@ def compare_table(
     plan : AnalysisPlan
     failures : DataFrame or None
         ``failures.tsv``: participant_id and visit of what could not be measured.
+    sdc : DataFrame or None
+        Smallest detectable change: region, metric, sdc. Without it nobody is called a responder.
 
     Returns
     -------
@@ -58,5 +62,6 @@ def compare_table(
         missing=missingness(trial, plan),
         flow=consort_flow(trial, plan, analysed=analysed, enrolled=enrolled),
         table1=table_one(trial, plan),
+        sensitivity=sensitivity_analyses(trial, plan, sdc),
         notes=(*trial.notes, *primary.ancova.notes),
     )

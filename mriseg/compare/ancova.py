@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import statsmodels.api as sm
-from scipy import optimize, stats
+from scipy import stats
 
 from mriseg.compare.design import Common, full_rows, independent
+from mriseg.compare.noncentral import detectable_shift, hedges_correction, noncentrality
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray
 
@@ -31,6 +32,8 @@ class Ancova:
 
     ``effect`` and ``p`` rest on HC3 standard errors with ``df`` degrees of freedom, ``model_effect`` and ``model_p`` on
     equal variances. ``means`` are adjusted means, reference first. ``standardised`` is in residual SD, bias-corrected.
+    ``detectable`` is the smallest true difference that a two-sided t test with ``model_se`` finds with the planned
+    power: a null result rules out nothing smaller.
     """
 
     n: tuple[int, int]
@@ -88,8 +91,7 @@ def fit_ancova(
     if np.ptp(followup) == 0:
         raise AnalysisError(f"Every follow-up value is {followup[0]:g}: there is no variation to compare.")
     design, grid, notes = _design(treated, baseline, common)
-    rows = full_rows(design)
-    if not rows.all():
+    while not (rows := full_rows(design)).all():
         notes.append(f"{int((~rows).sum())} participant(s) alone in a stratum tell nothing about the arms.")
         kept = independent(design[rows])[0]
         design, grid, followup, treated = design[rows][:, kept], grid[kept], followup[rows], treated[rows]
@@ -164,7 +166,7 @@ def _summarise(
         residual_sd=sd,
         r_squared=float(plain.rsquared),
         standardised=standardised_effect(estimate / model_se, df, model_se / sd, alpha),
-        detectable=detectable_effect(model_se, df, alpha=alpha, power=power),
+        detectable=model_se * detectable_shift(df, alpha=alpha, power=power),
         notes=tuple(notes),
     )
 
@@ -172,19 +174,6 @@ def _summarise(
 def _interval(estimate: float, se: float, df: int, alpha: float) -> Interval:
     half = float(stats.t.ppf(1 - alpha / 2, df)) * se
     return Interval(estimate=estimate, low=estimate - half, high=estimate + half)
-
-
-def detectable_effect(se: float, df: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Smallest true difference that a two-sided t test with this standard error finds with ``power``.
-
-    Solves the non-central t distribution; ``se`` carries the unit. A null result rules out nothing smaller.
-    """
-    critical = float(stats.t.ppf(1 - alpha / 2, df))
-
-    def short_of_power(shift: float) -> float:
-        return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift)) - power
-
-    return se * float(optimize.brentq(short_of_power, 0, critical + 20))
 
 
 def standardised_effect(t: float, df: int, scale: float, alpha: float = 0.05) -> Interval:
@@ -203,28 +192,8 @@ def standardised_effect(t: float, df: int, scale: float, alpha: float = 0.05) ->
 
     References
     ----------
-    Hedges 1981, doi:10.3102/10769986006002107; Steiger 2004, doi:10.1037/1082-989X.9.2.164.
+    Steiger 2004, doi:10.1037/1082-989X.9.2.164
     """
-    correction = float(np.exp(_log_gamma_ratio(df)))
-    bounds = [_noncentrality(t, df, q) * scale * correction for q in (1 - alpha / 2, alpha / 2)]
-    return Interval(estimate=t * scale * correction, low=bounds[0], high=bounds[1])
-
-
-def _log_gamma_ratio(df: int) -> float:
-    from scipy.special import gammaln
-
-    return float(gammaln(df / 2) - gammaln((df - 1) / 2) - 0.5 * np.log(df / 2)) if df > 1 else 0.0
-
-
-def _noncentrality(t: float, df: int, quantile: float) -> float:
-    """Non-centrality at which ``t`` is the given quantile; by the normal approximation where the tail underflows."""
-    spread = float(np.sqrt(1 + t * t / (2 * df)))
-    guess = t - float(stats.norm.ppf(quantile)) * spread
-    if abs(t) > 30:
-        return guess
-
-    def excess(shift: float) -> float:
-        return float(stats.nct.cdf(t, df, shift)) - quantile
-
-    low, high = guess - 3 * spread, guess + 3 * spread
-    return float(optimize.brentq(excess, low, high)) if excess(low) * excess(high) < 0 else guess
+    factor = scale * hedges_correction(df)
+    low, high = (noncentrality(t, df, quantile) * factor for quantile in (1 - alpha / 2, alpha / 2))
+    return Interval(estimate=t * factor, low=low, high=high)

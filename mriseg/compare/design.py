@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mriseg.compare.plan import AnalysisPlan
+from mriseg.compare.tables import as_text
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray, IntArray
 
@@ -83,7 +84,7 @@ def common_columns(people: pd.DataFrame, plan: AnalysisPlan) -> Common:
 
 def known_text(column: pd.Series[Any]) -> pd.Series[str]:
     """Cells as text without blanks around them; what is not known is ''."""
-    return column.astype(str).str.strip().replace({"nan": "", "n/a": "", "NA": ""})
+    return as_text(column).replace({"nan": "", "n/a": "", "NA": ""})
 
 
 def numbers_in(text: pd.Series[str]) -> FloatArray | None:

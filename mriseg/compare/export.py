@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from mriseg import __version__
 from mriseg.compare.result import Comparison, EndpointResult
 
 
 def plain(value: Any) -> Any:
     """Turn dataclasses, tuples and numpy numbers into what JSON knows; NaN and infinity become None."""
+    if isinstance(value, EndpointResult):
+        return endpoint_json(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
         return [plain(v) for v in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+    return _number(value.item() if isinstance(value, np.generic) else value)
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def endpoint_json(result: EndpointResult) -> dict[str, Any]:
@@ -56,7 +57,9 @@ def endpoint_json(result: EndpointResult) -> dict[str, Any]:
     return {**plain(result.comparison), **plain(more)}
 
 
-def comparison_json(comparison: Comparison, lock: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+def comparison_json(
+    comparison: Comparison, lock: Mapping[str, Any], inputs: Mapping[str, str], versions: Mapping[str, str]
+) -> dict[str, Any]:
     """``comparison.json``.
 
     Parameters
@@ -66,6 +69,8 @@ def comparison_json(comparison: Comparison, lock: Mapping[str, Any], inputs: Map
         What is known about the seal: ``seal``, ``sealed``, ``status``, ``changes``.
     inputs : mapping
         Name of each input file -> its SHA-256.
+    versions : mapping
+        Versions of the software.
     """
     return {
         "primary": endpoint_json(comparison.primary),
@@ -80,5 +85,5 @@ def comparison_json(comparison: Comparison, lock: Mapping[str, Any], inputs: Map
         "lock": plain(lock),
         "plan": comparison.plan.model_dump(mode="json"),
         "inputs": plain(inputs),
-        "version": __version__,
+        "versions": plain(versions),
     }

@@ -13,6 +13,7 @@ from mriseg.compare.design import known_text, numbers_in
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.tables import yes_no
 from mriseg.compare.trial import Availability, Trial
+from mriseg.errors import AnalysisError
 
 
 def missingness(trial: Trial, plan: AnalysisPlan) -> dict[str, Any]:
@@ -78,8 +79,10 @@ def consort_flow(trial: Trial, plan: AnalysisPlan, *, analysed: npt.NDArray[np.b
 
 def per_protocol(trial: Trial, plan: AnalysisPlan) -> npt.NDArray[np.bool_] | None:
     """Who belongs to the per-protocol set, (N,); None where the plan names no column."""
-    if plan.per_protocol is None or plan.per_protocol not in trial.people:
+    if plan.per_protocol is None:
         return None
+    if plan.per_protocol not in trial.people:
+        raise AnalysisError(f"participants.tsv lacks the column {plan.per_protocol!r} that the plan names.")
     return yes_no(trial.people[plan.per_protocol], plan.per_protocol).to_numpy(dtype=bool)
 
 

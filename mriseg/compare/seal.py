@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from mriseg import __version__
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.errors import AnalysisError
 
@@ -38,7 +37,7 @@ def seal(
         Name of each file -> its SHA-256.
     plan : AnalysisPlan
     by : str
-        Command that seals.
+        Command that seals, with its version.
     earlier : sequence of mapping
         Seals that this one replaces: each with its time, its seal and the reason for replacing it.
     when : datetime, optional
@@ -47,12 +46,11 @@ def seal(
     Returns
     -------
     dict
-        ``lock.json``: time, version, plan, plan_sha256, files, earlier seals, and ``seal`` over all of it.
+        ``lock.json``: time, plan, plan_sha256, files, earlier seals, and ``seal`` over all of it.
     """
     body: dict[str, Any] = {
         "sealed": (when or datetime.now(UTC)).isoformat(timespec="seconds"),
         "by": by,
-        "version": __version__,
         "plan": plan.model_dump(mode="json"),
         "plan_sha256": plan_hash(plan),
         "files": dict(sorted(files.items())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,9 +43,14 @@ def some(items: list[str], most: int = 5) -> str:
     return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def clean_ids(column: pd.Series[str]) -> pd.Series[str]:
+def as_text(column: pd.Series[Any]) -> pd.Series[str]:
+    """Cells as text without blanks around them; what is not known is ''."""
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
+def clean_ids(column: pd.Series[Any]) -> pd.Series[str]:
     """Participant ids without blanks around them and with the prefix ``sub-``, so that 01 and sub-01 are one."""
-    text = column.astype(str).str.strip()
+    text = as_text(column)
     return text.where(text.str.startswith("sub-") | (text == ""), "sub-" + text)
 
 
@@ -74,7 +80,9 @@ def check_values(values: pd.DataFrame, name: str = "regions.tsv") -> pd.DataFram
         if column not in table:
             table[column] = default
     table["participant_id"] = clean_ids(table["participant_id"])
-    text = table["value"].astype(str).str.strip().str.lower()
+    for column in ("visit", "side", "region", "metric", "unit", "state"):
+        table[column] = as_text(table[column])
+    text = as_text(table["value"]).str.lower()
     table["value"] = pd.to_numeric(table["value"], errors="coerce").astype(float)
     wrong = table["value"].isna() & ~text.isin(["", "nan", "na", "n/a", "."])
     if wrong.any():
@@ -122,7 +130,7 @@ def check_allocation(
     """
     need_columns(allocation, ["participant_id", "arm"], name)
     ids = clean_ids(allocation["participant_id"])
-    labels = allocation["arm"].astype(str).str.strip()
+    labels = as_text(allocation["arm"])
     twice = sorted(set(ids[ids.duplicated()]))
     if twice:
         raise AnalysisError(f"{name} lists {some(twice)} more than once; expected one arm a participant.")
@@ -145,7 +153,7 @@ def check_allocation(
 
 def yes_no(column: pd.Series[str], name: str) -> pd.Series[bool]:
     """Turn a yes/no column into booleans; blank counts as no, anything else is refused."""
-    text = column.astype(str).str.strip().str.lower()
+    text = as_text(column).str.lower()
     wrong = sorted(set(text) - YES - NO - {""})
     if wrong:
         raise AnalysisError(f"The column {name} holds {some(wrong)}; expected yes or no.")

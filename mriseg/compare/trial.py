@@ -11,6 +11,7 @@ import pandas as pd
 
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.tables import (
+    as_text,
     check_allocation,
     check_participants,
     check_values,
@@ -174,7 +175,7 @@ def _one_knee(table: pd.DataFrame, people: pd.DataFrame | None, ids: list[str]) 
     people = pd.DataFrame({"participant_id": ids}) if people is None else people
     people = people.set_index("participant_id").reindex(ids)
     if "side" in people:
-        side = table["participant_id"].map(people["side"])
+        side = as_text(table["participant_id"].map(people["side"]))
         table = table[(side == table["side"]) | (side == "") | (table["side"] == "")]
     knees = table.groupby("participant_id")["side"].nunique()
     both = sorted(knees.index[knees > 1])
@@ -251,7 +252,7 @@ def _mark_failures(
     """Turn "not scanned" into "failed" where a failure was recorded, in place."""
     need_columns(failures, ["participant_id"], "failures.tsv")
     who = pd.Index(ids).get_indexer(pd.Index(clean_ids(failures["participant_id"])))
-    when = failures["visit"].astype(str) if "visit" in failures else pd.Series([""] * len(failures))
+    when = as_text(failures["visit"]) if "visit" in failures else pd.Series([""] * len(failures))
     for row, visit in zip(who, when, strict=True):
         # a failure without a visit concerns all of them
         for t in [t for t, name in enumerate(visits) if visit in ("", name) and row >= 0]:
