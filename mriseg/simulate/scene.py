@@ -1,0 +1,137 @@
+"""One visit as a picture: true label map and noise-free MR signal on any grid, sampled from the continuous knee."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mriseg.geometry import apply_affine
+from mriseg.simulate.defects import PlantedDefect
+from mriseg.simulate.fields import Float32, inverse, over
+from mriseg.simulate.knee import Knee, Pose
+from mriseg.simulate.signal import Tissue
+from mriseg.simulate.soft_tissue import Anatomy, BoneSample, paint_soft_tissue
+from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap
+
+SLAB = 12
+CORTEX_MM = {Bone.FEMUR: 0.9, Bone.TIBIA: 0.8, Bone.PATELLA: 0.9}
+TEXTURE = 0.22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """A knee as it lies in the scanner at one visit, in the right-knee frame of the scanner.
+
+    ``pose`` takes each bone from its frame into the scanner, ``defects`` are cut, ``anatomy`` is the soft tissue.
+    """
+
+    knee: Knee
+    pose: Pose
+    defects: tuple[PlantedDefect, ...]
+    anatomy: Anatomy
+
+
+def sample_bones(scene: Scene, grid: Grid) -> dict[Bone, BoneSample]:
+    """Sample the moved knee at the voxel centres of ``grid``."""
+    samples = {}
+    for bone, shape in scene.knee.bones.items():
+        affine = scene.pose[bone].inverse().matrix @ grid.affine
+        inner = shape.bone.on_grid(grid.shape, affine)
+        healthy = shape.outer.on_grid(grid.shape, affine)
+        outer = healthy
+        for defect in scene.defects:
+            if defect.bone is bone:
+                outer = _with_cut(defect, inner, outer, affine)
+        samples[bone] = BoneSample(bone=inner, healthy=healthy, outer=outer)
+    return samples
+
+
+def _with_cut(defect: PlantedDefect, inner: Float32, outer: Float32, affine: FloatArray) -> Float32:
+    """Cut one defect in the voxel box around it; ``affine`` takes voxels into the frame of the bone."""
+    centre = apply_affine(inverse(affine), defect.centre_mm)
+    spread = defect.reach_mm * np.linalg.norm(inverse(affine)[:3, :3], axis=1)
+    low = np.clip(np.floor(centre - spread), 0, inner.shape).astype(int)
+    high = np.clip(np.ceil(centre + spread) + 1, 0, inner.shape).astype(int)
+    if (high <= low).any():
+        return outer
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    index = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
+    points = apply_affine(affine, index.astype(np.float64)).astype(np.float32)
+    result = outer.copy()
+    result[box] = defect.cut(inner[box], outer[box], points)
+    return result
+
+
+def label_map(scene: Scene, grid: Grid) -> LabelMap:
+    """True label map: what lies at each voxel centre, decided by the continuous fields."""
+    data = np.zeros(grid.shape, dtype=np.uint8)
+    for slab, part in _slabs(grid):
+        samples = sample_bones(scene, part)
+        data[slab] = _labels(samples)
+    return LabelMap(data=data, grid=grid)
+
+
+def _labels(samples: Mapping[Bone, BoneSample]) -> Array:
+    """Bone before cartilage; where two structures meet, the one that reaches deeper."""
+    bones, cartilages = list(samples), list(samples)
+    bone_depth = np.stack([samples[b].bone for b in bones])
+    cartilage_depth = np.stack([np.maximum(samples[b].outer, -samples[b].bone) for b in cartilages])
+    values = np.array([b.cartilage for b in cartilages], dtype=np.uint8)[cartilage_depth.argmin(axis=0)]
+    result = np.where(cartilage_depth.min(axis=0) < 0, values, 0).astype(np.uint8)
+    values = np.array([b.label for b in bones], dtype=np.uint8)[bone_depth.argmin(axis=0)]
+    return np.where(bone_depth.min(axis=0) < 0, values, result).astype(np.uint8)
+
+
+def signal_image(
+    scene: Scene, grid: Grid, signals: Mapping[Tissue, float], *, supersample: tuple[int, int, int]
+) -> Float32:
+    """Noise-free signal on ``grid``.
+
+    Every voxel is the mean of ``supersample`` points along i, j, k, and every tissue enters with the share that its
+    signed distance gives it at a point, so that edges are partial volumes and not stairs.
+    """
+    image = np.zeros(grid.shape, dtype=np.float32)
+    for slab, part in _slabs(grid):
+        fine = _refined(part, supersample)
+        i, j, k = part.shape
+        a, b, c = supersample
+        image[slab] = _paint(scene, fine, signals).reshape(i, a, j, b, k, c).mean(axis=(1, 3, 5))
+    return image
+
+
+def _paint(scene: Scene, grid: Grid, signals: Mapping[Tissue, float]) -> Float32:
+    samples = sample_bones(scene, grid)
+    width = float(grid.spacing_mm.mean())
+    image = paint_soft_tissue(scene.anatomy, scene.pose, samples, grid, signals)
+    for sample in samples.values():
+        over(image, np.maximum(sample.outer, -sample.bone), width, signals[Tissue.CARTILAGE])
+    for bone, sample in samples.items():
+        over(image, sample.bone, width, signals[Tissue.CORTEX])
+        affine = scene.pose[bone].inverse().matrix @ grid.affine
+        inside = sample.bone < 0
+        if inside.any():
+            grain = scene.knee.texture.on_grid(grid.shape, affine)
+            marrow = signals[Tissue.MARROW] * (1.0 + TEXTURE * grain)
+            over(image, sample.bone + np.float32(CORTEX_MM[bone]), width, marrow)
+    return image
+
+
+def _slabs(grid: Grid) -> list[tuple[slice, Grid]]:
+    parts = []
+    for start in range(0, grid.shape[0], SLAB):
+        stop = min(start + SLAB, grid.shape[0])
+        affine = grid.affine.copy()
+        affine[:3, 3] = apply_affine(grid.affine, np.array([start, 0.0, 0.0]))
+        parts.append((slice(start, stop), Grid(shape=(stop - start, *grid.shape[1:]), affine=affine)))
+    return parts
+
+
+def _refined(grid: Grid, factors: tuple[int, int, int]) -> Grid:
+    """Split each voxel into equal parts; the parts of a voxel average to its place."""
+    f = np.array(factors, dtype=np.float64)
+    affine = grid.affine @ np.diag([*(1.0 / f), 1.0])
+    affine[:3, 3] = apply_affine(grid.affine, (1.0 / f - 1.0) / 2.0)
+    i, j, k = (int(n * m) for n, m in zip(grid.shape, factors, strict=True))
+    return Grid(shape=(i, j, k), affine=affine)
