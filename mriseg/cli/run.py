@@ -54,7 +54,7 @@ def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
 
     from mriseg.report import write_study_page
     from mriseg.study import group, workflow
-    from mriseg.study.steps import keep_corrections
+    from mriseg.study.corrections import keep_corrections
 
     console = Console(stderr=True)
     with workflow.one_run_at_a_time(study):

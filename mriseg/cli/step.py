@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mriseg.study import Patient
 
 
 def command(
@@ -22,23 +25,32 @@ def command(
 
     patient = open_study(study).patient(participant)
     work = _work(step)
-    if not recorded(patient, step, visit, lambda: work(patient, visit, threads)):
+    if visit is None and step in {"convert", "segment"}:
+        raise typer.BadParameter(f"{step} needs a visit id.")
+    if not recorded(patient, step, visit, lambda: work(patient, visit or "", threads)):
         raise typer.Exit(1)
 
 
-def _work(step: str) -> Callable[[Any, Any, int], None]:
+def _work(step: str) -> Callable[[Patient, str, int], None]:
+    """Import and return the work of one step; every process loads its own step only."""
+    if step == "convert":
+        from mriseg.study.steps.convert import convert_visit
+
+        return lambda patient, visit, _: convert_visit(patient, visit)
+    if step == "segment":
+        from mriseg.study.steps.segment import segment_visit
+
+        return lambda patient, visit, threads: segment_visit(patient, visit, threads=threads)
+    if step == "register":
+        from mriseg.study.steps.register import register_visits
+
+        return lambda patient, _, __: register_visits(patient)
+    if step == "measure":
+        from mriseg.study.steps.measure import measure_patient
+
+        return lambda patient, _, __: measure_patient(patient)
     if step == "page":
         from mriseg.report import write_patient_page
 
-        return lambda patient, _visit, _threads: write_patient_page(patient)
-    from mriseg.study import steps
-
-    known = {
-        "convert": lambda patient, visit, _threads: steps.convert_visit(patient, visit),
-        "segment": lambda patient, visit, threads: steps.segment_visit(patient, visit, threads=threads),
-        "register": lambda patient, _visit, _threads: steps.register_visits(patient),
-        "measure": lambda patient, _visit, _threads: steps.measure_patient(patient),
-    }
-    if step not in known:
-        raise typer.BadParameter(f"unknown step {step!r}; expected one of {', '.join([*known, 'page'])}.")
-    return known[step]
+        return lambda patient, _, __: write_patient_page(patient)
+    raise typer.BadParameter(f"unknown step {step!r}; expected convert, segment, register, measure or page.")

@@ -1,6 +1,6 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
-from mriseg.dicom.export import export, export_all
+from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
 from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
 from mriseg.dicom.scan import FoundVolume, Scan, scan
@@ -20,4 +20,5 @@ __all__ = [
     "export_all",
     "scan",
     "sidecar",
+    "write_checked",
 ]

@@ -30,15 +30,19 @@ def export(found: FoundVolume, folder: Path) -> Path:
         Where pixels cannot be read, or the written file does not lie where the DICOM headers say; then no file is left.
     """
     path = folder / f"{found.name}.nii.gz"
-    volume = found.read(allow_unplaced=True)
-    write_volume(path, volume)
+    write_checked(found, path, allow_unplaced=True)
+    _write_json(folder / f"{found.name}.json", json.dumps(sidecar(found), indent=2) + "\n")
+    return path
+
+
+def write_checked(found: FoundVolume, path: Path, *, allow_unplaced: bool = False) -> None:
+    """Write a volume to ``path`` and compare the written file with the DICOM headers; errors as :func:`export`."""
+    write_volume(path, found.read(allow_unplaced=allow_unplaced))
     try:
         _check_written(found, read_grid(path))
     except MrisegError:
         path.unlink()
         raise
-    _write_json(folder / f"{found.name}.json", json.dumps(sidecar(found), indent=2) + "\n")
-    return path
 
 
 def export_all(

@@ -32,8 +32,13 @@ class Deviation:
     second: str
     severity: Severity
 
+    @property
+    def described(self) -> str:
+        """Field and both values, in words."""
+        return f"{self.field} {self.first or 'unknown'} -> {self.second or 'unknown'}"
+
     def __str__(self) -> str:
-        return f"{self.severity}: {self.field} {self.first or 'unknown'} -> {self.second or 'unknown'}"
+        return f"{self.severity}: {self.described}"
 
 
 EXACT = {

@@ -76,9 +76,10 @@ def _notes(patient: Patient) -> list[str]:
 
 
 def _segmentation(patient: Patient, visit: str) -> dict[str, Any]:
-    sidecar = read_json(sidecar_of(patient.study.paths.labels(patient.id, visit)))
+    sidecar = patient.segmentation(visit)
     method: dict[str, Any] = {"method": sidecar["parameters"]["method"]}
-    return method | sidecar["assessment"]
+    assessment: dict[str, Any] = sidecar["assessment"]
+    return method | assessment
 
 
 def _bones(patient: Patient) -> list[dict[str, Any]]:

@@ -149,8 +149,10 @@ def _compare_visits(name: str, config: StudyConfig, chosen: Mapping[Key, dicom.F
         if first is None or later is None:
             continue
         for deviation in dicom.compare_protocol(first.header, later.header):
-            text = f"{name} {visit.id}: {deviation.message}"
-            findings.append(Finding(participant_id=name, visit=visit.id, severity=deviation.severity, finding=text))
+            text = f"{name} {visit.id}: protocol differs from baseline: {deviation.described}."
+            findings.append(
+                Finding(participant_id=name, visit=visit.id, severity=deviation.severity.value, finding=text)
+            )
         problem = _interval_problem(first, later, visit)
         if problem:
             text = f"{name} {visit.id}: {problem}"

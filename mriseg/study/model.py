@@ -14,7 +14,7 @@ from mriseg.errors import StudyError
 from mriseg.nifti import read_label_map, read_volume
 from mriseg.study.config import StudyConfig, read_config
 from mriseg.study.manifest import Participant, VisitEntry, read_participants, read_visits
-from mriseg.study.paths import StudyPaths
+from mriseg.study.paths import StudyPaths, sidecar_of
 from mriseg.study.provenance import read_json
 from mriseg.study.surface_files import SurfaceFile, read_surface
 from mriseg.types import Bone, LabelMap, RigidTransform, Side, Volume
@@ -88,6 +88,10 @@ class Patient:
     def labels(self, visit: str) -> LabelMap:
         """Label map of one visit."""
         return read_label_map(self._existing(self.study.paths.labels(self.id, visit)))
+
+    def segmentation(self, visit: str) -> dict[str, Any]:
+        """Read where a label map came from, its verdict and reasons: the sidecar of the segmentation."""
+        return read_json(self._existing(sidecar_of(self.study.paths.labels(self.id, visit))))
 
     def transforms(self) -> dict[Bone, RigidTransform]:
         """Motion of every registered bone, baseline -> follow-up RAS mm."""

@@ -17,12 +17,20 @@ import mriseg
 from mriseg.study.paths import sidecar_of
 
 PACKAGE = Path(mriseg.__file__).parent
-_SHARED = ("types.py", "geometry.py", "nifti.py", "study/steps.py")
+_SHARED = ("types.py", "geometry.py", "nifti.py")
 CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
-    "convert": (*_SHARED, "dicom"),
-    "segment": (*_SHARED, "segment", "assets/segmenter*"),
-    "register": (*_SHARED, "surfaces.py", "register"),
-    "measure": (*_SHARED, "surfaces.py", "atlas", "measure", "assets/knee_atlas*"),
+    "convert": (*_SHARED, "study/inventory.py", "study/steps/convert.py", "dicom"),
+    "segment": (*_SHARED, "study/steps/segment.py", "segment", "assets/segmenter*"),
+    "register": (*_SHARED, "surfaces.py", "study/steps/register.py", "register"),
+    "measure": (
+        *_SHARED,
+        "surfaces.py",
+        "atlas",
+        "study/steps/measure.py",
+        "study/surface_files.py",
+        "measure",
+        "assets/knee_atlas*",
+    ),
     "page": (*_SHARED, "report"),
 }
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "SimpleITK", "nibabel", "pydicom", "onnxruntime", "statsmodels")
