@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from mriseg.compare.plan import AnalysisPlan
 
@@ -75,6 +77,62 @@ def from_table(table: Path, plan: Path, participants: Path | None, failures: Pat
         sealed={p.name: p for p in files},
         root=None,
     )
+
+
+def choose_source(
+    study: Path | None,
+    *,
+    table: Path | None,
+    plan: Path | None,
+    participants: Path | None,
+    failures: Path | None,
+    out: Path | None,
+) -> Source:
+    """Take the study folder or the plain table, whichever the command line gives; both or neither is wrong use."""
+    if study is not None:
+        if any(option is not None for option in (table, plan, participants, failures, out)):
+            raise typer.BadParameter("A study folder brings its own table, plan and place for results.")
+        return from_study(study)
+    if table is None or plan is None or out is None:
+        raise typer.BadParameter("Give a study folder, or --table, --plan and --out together.")
+    return from_table(table, plan, participants, failures, out)
+
+
+def set_seal(source: Source, *, reason: str = "") -> dict[str, Any]:
+    """Write the lock; an earlier one is replaced only for a reason, and stays listed.
+
+    Raises
+    ------
+    AnalysisError
+        The source is sealed already and no reason was given.
+    """
+    from mriseg import __version__
+    from mriseg.compare.seal import seal
+    from mriseg.errors import AnalysisError
+    from mriseg.study.provenance import read_json, write_json
+
+    earlier: list[dict[str, Any]] = []
+    if source.lock.exists():
+        old = read_json(source.lock)
+        if not reason:
+            raise AnalysisError(f"{source.lock} was sealed at {old.get('sealed')}; give --again REASON to seal anew.")
+        unblinded = (source.out / "comparison.json").exists()
+        entry = {"sealed": old.get("sealed"), "seal": old.get("seal"), "reason": reason, "after_unblinding": unblinded}
+        earlier = [*old.get("earlier", []), entry]
+    lock = seal(source.hashes(), source.plan, by=f"mriseg {__version__} lock", earlier=earlier)
+    write_json(source.lock, lock)
+    return lock
+
+
+def check_seal(source: Source) -> tuple[str, ...]:
+    """Name every change after the seal; an `AnalysisError` where there is no lock."""
+    from mriseg.compare.seal import verify_seal
+    from mriseg.errors import AnalysisError
+    from mriseg.study.provenance import read_json
+
+    if not source.lock.exists():
+        raise AnalysisError(f"{source.lock} does not exist; `mriseg lock` makes it.")
+    return verify_seal(read_json(source.lock), source.hashes(), source.plan)
 
 
 def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:

@@ -33,16 +33,9 @@ def command(
 
         mriseg compare --table regions.tsv --plan plan.toml --allocation allocation.csv --out results
     """
-    from mriseg.cli._sealing import from_study, from_table, seal_state
+    from mriseg.cli._sealing import choose_source, seal_state
 
-    if study is not None:
-        if any(option is not None for option in (table, plan, participants, failures, out)):
-            raise typer.BadParameter("A study folder brings its own table, plan and place for results.")
-        source = from_study(study)
-    elif table is None or plan is None or out is None:
-        raise typer.BadParameter("Give a study folder, or --table, --plan and --out together.")
-    else:
-        source = from_table(table, plan, participants, failures, out)
+    source = choose_source(study, table=table, plan=plan, participants=participants, failures=failures, out=out)
     _refuse_inside(source, allocation)
     hashes = source.hashes()
     lock = seal_state(source, hashes)
@@ -76,10 +69,21 @@ def _compare(source: Source, allocation: Path) -> Comparison:
 
 
 def _write(source: Source, comparison: Comparison, lock: dict[str, object], hashes: dict[str, str]) -> None:
+    from mriseg.compare import tidy
     from mriseg.compare.export import comparison_json
-    from mriseg.study.provenance import versions, write_json
+    from mriseg.report.results import results_page
+    from mriseg.study.provenance import versions, write_json, write_text
 
+    name = source.root.name if source.root else source.table.name
     write_json(source.out / "comparison.json", comparison_json(comparison, lock, hashes, versions()))
+    write_text(source.out / "results.html", results_page(comparison, lock, hashes, title=name))
+    tables = {
+        "comparison_endpoints": tidy.endpoints_table(comparison),
+        "comparison_values": tidy.values_table(comparison),
+        "comparison_dictionary": tidy.dictionary_table(),
+    }
+    for stem, table in tables.items():
+        write_text(source.out / f"{stem}.tsv", table.to_csv(sep="\t", index=False))
 
 
 def _say(source: Source, comparison: Comparison, lock: dict[str, object]) -> None:

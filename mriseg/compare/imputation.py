@@ -74,7 +74,7 @@ def impute(trial: Trial, plan: AnalysisPlan) -> Imputed:
         raise AnalysisError("Nothing is missing.")
     common = common_columns(trial.people, plan).columns
     arm = trial.treated.astype(np.float64)
-    size = _residual_sd(np.column_stack([arm, common, pair[:, 0]]), pair[:, 1], ~missing.any(axis=1))
+    size = _residual_sd(np.column_stack([arm, common, pair[:, 0]]), pair[:, 1], _rows(~missing.any(axis=1)))
     shifts = DELTAS * size
     where = (missing[:, 1] & trial.treated).astype(np.float64)[:, None]
     rng = np.random.default_rng(plan.seed)
@@ -99,6 +99,10 @@ def impute(trial: Trial, plan: AnalysisPlan) -> Imputed:
     )
 
 
+def _rows(flags: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    return np.asarray(flags, dtype=np.bool_)
+
+
 def _by_arm(rows: npt.NDArray[np.bool_], treated: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return int((rows & ~treated).sum()), int((rows & treated).sum())
 
@@ -117,11 +121,11 @@ def _complete(
 ) -> tuple[FloatArray, FloatArray]:
     """One completed data set: baseline and follow-up (N,), observed values as they are."""
     missing = ~np.isfinite(pair)
-    whole = ~missing.any(axis=1)
+    whole = _rows(~missing.any(axis=1))
     baseline, followup = pair.T.copy()
     known_later = missing[:, 0] & ~missing[:, 1]
     _fill(baseline, np.column_stack([arm, common, followup]), whole, known_later, rng)
-    _fill(baseline, common, whole, missing.all(axis=1), rng)
+    _fill(baseline, common, whole, _rows(missing.all(axis=1)), rng)
     _fill(followup, np.column_stack([arm, common, baseline]), whole, missing[:, 1], rng)
     return baseline, followup
 

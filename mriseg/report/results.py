@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 from mriseg.compare.ancova import Interval
@@ -67,7 +68,7 @@ BESIDE = ("dABp", "ThCtAB_aMe")
 
 def figure(value: float | None, digits: int = 3) -> str:
     """Write a number to ``digits`` significant digits, whole numbers in full; a gap as a dash."""
-    if value is None or value != value:
+    if value is None or isnan(value):
         return "–"
     return f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 10**digits else f"{value:#.{digits}g}".rstrip(".")
 
@@ -79,7 +80,7 @@ def interval(value: Interval | None) -> str:
 
 def p_text(value: float | None) -> str:
     """Write a p to two digits, never as zero."""
-    if value is None or value != value:
+    if value is None or isnan(value):
         return "–"
     return "< 0.0001" if value < 0.0001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
@@ -98,7 +99,7 @@ def spread(counts: Mapping[str, Any]) -> str:
 
 
 def verdict(comparison: Comparison) -> list[str]:
-    """Say in sentences what the primary comparison shows and what it cannot show; arms are compared, never judged alone."""
+    """Say in sentences what the primary comparison shows and what it cannot show."""
     result, plan = comparison.primary.comparison, comparison.plan
     unit = f" {result.unit}" if result.unit else ""
     direction = "lower" if result.estimate < 0 else "higher"
@@ -112,8 +113,8 @@ def verdict(comparison: Comparison) -> list[str]:
             "the trial does not show that the arms differ, and does not show that they are equal."
         )
         sentences.append(
-            f"A trial of this size and scatter finds a true difference of {figure(result.detectable_effect)}{unit} in "
-            f"{100 * plan.power:.0f} of 100 cases. A smaller one may well exist and be missed."
+            f"A trial of this size and scatter finds a true difference of {figure(result.detectable_effect)}{unit} "
+            f"in {100 * plan.power:.0f} of 100 cases. A smaller one may well exist and be missed."
         )
     else:
         sentences.append(
@@ -172,8 +173,8 @@ def _row(name: str, result: EndpointResult) -> dict[str, str]:
 def _imputed(result: Any) -> dict[str, str]:
     down, up = (figure(t) for t in result.tipping)
     note = (
-        f"{result.imputed[0]} and {result.imputed[1]} follow-ups imputed {result.imputations} times; the verdict turns when "
-        f"imputed values of the treated arm are shifted by {down} or {up} (– : not within three residual SD)"
+        f"{result.imputed[0]} and {result.imputed[1]} follow-ups imputed {result.imputations} times; the verdict turns "
+        f"when those of the treated arm are shifted by {down} or {up} (–: not within three residual SD)"
     )
     return {"effect": interval(result.pooled.effect), "p": p_text(result.pooled.p), "note": note}
 

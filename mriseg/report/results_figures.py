@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mriseg.compare.result import Comparison, EndpointResult
 from mriseg.types import FloatArray
 
-REFERENCE, TREATED, INK, SOFT, LINE = "#5b6b7b", "#0b5cad", "#1d2733", "#5b6b7b", "#dde3e9"
+REFERENCE, TREATED, INK, SOFT, LINE = "#c05f00", "#0b5cad", "#1d2733", "#5b6b7b", "#dde3e9"
 MOST_ROWS = 40
 
 
@@ -93,10 +93,10 @@ def scatter(comparison: Comparison) -> Markup:
     low, high = (low - 0.03 * (high - low), high + 0.03 * (high - low)) if high > low else (low - 1, high + 1)
 
     def x(value: float) -> float:
-        return left + size * (value - low) / (high - low)
+        return float(left + size * (value - low) / (high - low))
 
     def y(value: float) -> float:
-        return top + size * (high - value) / (high - low)
+        return float(top + size * (high - value) / (high - low))
 
     unit = primary.comparison.unit
     parts = [_line(x(t), top, x(t), top + size) + _line(left, y(t), left + size, y(t)) for t in ticks(low, high)]

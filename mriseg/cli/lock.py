@@ -1,0 +1,50 @@
+"""``mriseg lock``: seal plan and measurements before the allocation is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    study: Annotated[Path | None, typer.Argument(help="Study folder that was run.")] = None,
+    *,
+    table: Annotated[Path | None, typer.Option(help="Measurements as in regions.tsv, instead of a study.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="TOML with [analysis]; with --table.")] = None,
+    participants: Annotated[Path | None, typer.Option(help="Strata and covariates; with --table.")] = None,
+    failures: Annotated[Path | None, typer.Option(help="What could not be measured; with --table.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that will hold the results; with --table.")] = None,
+    again: Annotated[
+        str, typer.Option(help="Replace an earlier seal, for this reason; the earlier one stays listed.")
+    ] = "",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Change nothing; exit 1 where something was altered.")
+    ] = False,
+) -> None:
+    """Seal the analysis plan and every measurement in lock.json, so that a later change shows.
+
+    Nothing here knows an arm. `mriseg compare` checks the seal before it opens the allocation and prints every change.
+
+    Examples:
+
+        mriseg lock STUDY
+
+        mriseg lock STUDY --verify
+
+        mriseg lock STUDY --again "sub-07 was corrected by the reader before unblinding"
+    """
+    from mriseg.cli._sealing import check_seal, choose_source, set_seal
+
+    source = choose_source(study, table=table, plan=plan, participants=participants, failures=failures, out=out)
+    if verify:
+        changes = check_seal(source)
+        for change in changes:
+            typer.secho(change, fg="red")
+        typer.echo(f"{source.lock}: {len(changes)} change(s) after the seal." if changes else f"{source.lock}: intact.")
+        raise typer.Exit(1 if changes else 0)
+    lock = set_seal(source, reason=again)
+    typer.echo(
+        f"{source.lock}: plan and {len(lock['files'])} file(s) sealed at {lock['sealed']}, seal {lock['seal'][:16]}"
+    )
