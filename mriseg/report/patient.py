@@ -63,7 +63,7 @@ def shown_rows(regions: pd.DataFrame, visits: tuple[str, ...]) -> list[dict[str,
             states = sorted(set(here["state"]) - {"measured"})
             change = values[-1] - values[0] if len(values) == 2 else float("nan")
             rows.append({
-                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "values": values, "change": change,
+                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "by_visit": values, "change": change,
                 "state": states[0] if states else "measured",
             })  # fmt: skip
     return rows

@@ -118,8 +118,8 @@ def verdict(comparison: Comparison) -> list[str]:
         )
     else:
         sentences.append(
-            f"The interval from {figure(result.ci_low)} to {figure(result.ci_high)}{unit} excludes no difference at the "
-            f"prespecified level of {100 * plan.alpha:g} %."
+            f"The interval from {figure(result.ci_low)} to {figure(result.ci_high)}{unit} excludes no difference "
+            f"at the prespecified level of {100 * plan.alpha:g} %."
         )
     return sentences
 

@@ -28,7 +28,7 @@ def write_study_page(study: Study, outcomes: tuple[PatientOutcome, ...]) -> None
             "state": o.state,
             "reasons": o.reasons,
             "page": f"../{o.participant_id}/{o.participant_id}.html" if _has_page(study, o) else None,
-            "values": [values.get((o.participant_id, v)) for v in study.visit_ids],
+            "by_visit": [values.get((o.participant_id, v)) for v in study.visit_ids],
         }
         for o in outcomes
     ]

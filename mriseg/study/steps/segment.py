@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mriseg.errors import StudyError
 from mriseg.nifti import read_label_map, read_volume, write_label_map
-from mriseg.segment import load_network, segment
 from mriseg.segment.readers import adopt_mask
 from mriseg.study.model import Patient
 from mriseg.study.provenance import write_sidecar
+from mriseg.types import LabelMap
 
 
 def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
-    """MR volume of one visit -> label map: a correction, a reader's mask, or the network, in this order."""
-    study, paths = patient.study, patient.study.paths
+    """Write the label map of one visit with its assessment; ``threads`` is for the network alone."""
+    paths = patient.study.paths
     image, output = paths.image(patient.id, visit), paths.labels(patient.id, visit)
-    corrected, mask = paths.corrected(patient.id, visit), paths.mask(patient.id, visit)
-    settings = study.config.segment
-    parameters: dict[str, Any] = {"method": settings.method}
-    if corrected.exists() or mask.exists() or settings.method == "readers":
-        source = corrected if corrected.exists() else mask
-        if not source.exists():
-            raise StudyError(
-                f"{patient.id} {visit}: masks/{mask.name} does not exist. "
-                'Expected a reader\'s label map, since study.toml asks for method = "readers".'
-            )
-        volume = read_volume(image)
-        values = settings.labels if source is mask else None
-        label_map = adopt_mask(read_label_map(source, values), volume.grid, name=source.name)
-        parameters |= {"method": "corrected" if source is corrected else "readers", "labels": values}
-        inputs = [image, source]
-        assessment: dict[str, Any] = {"verdict": "good", "reasons": []}
+    source = _reader_file(patient, visit)
+    if source is None:
+        label_map, assessment, parameters = _by_network(patient, image, threads)
     else:
-        result = segment(read_volume(image), side=patient.side, network=load_network(settings.onnx), threads=threads)
-        label_map, inputs = result.label_map, [image]
-        confidence = {label.name.lower(): value for label, value in result.confidence.items()}
-        assessment = {"verdict": result.verdict.value, "reasons": list(result.reasons), "confidence": confidence}
+        label_map, assessment, parameters = _by_reader(patient, image, source)
     write_label_map(output, label_map)
+    inputs = [image] if source is None else [image, source]
     write_sidecar(output, step="segment", inputs=inputs, root=paths.root, parameters=parameters, assessment=assessment)
+
+
+def _reader_file(patient: Patient, visit: str) -> Path | None:
+    """Return a reader's correction or mask; None where there is none and the network may take over."""
+    paths = patient.study.paths
+    corrected, mask = paths.corrected(patient.id, visit), paths.mask(patient.id, visit)
+    if corrected.exists() or mask.exists():
+        return corrected if corrected.exists() else mask
+    if patient.study.config.segment.method == "readers":
+        raise StudyError(
+            f"{patient.id} {visit}: masks/{mask.name} does not exist. "
+            'Expected a reader\'s label map, since study.toml asks for method = "readers".'
+        )
+    return None
+
+
+def _by_reader(patient: Patient, image: Path, source: Path) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
+    corrected = "desc-corrected" in source.name
+    values = None if corrected else patient.study.config.segment.labels
+    label_map = adopt_mask(read_label_map(source, values), read_volume(image).grid, name=source.name)
+    parameters = {"method": "corrected" if corrected else "readers", "labels": values}
+    return label_map, {"verdict": "good", "reasons": []}, parameters
+
+
+def _by_network(patient: Patient, image: Path, threads: int) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
+    from mriseg.segment import load_network, segment  # onnxruntime only where it is needed
+
+    onnx = patient.study.config.segment.onnx
+    result = segment(read_volume(image), side=patient.side, network=load_network(onnx), threads=threads)
+    confidence = {label.name.lower(): value for label, value in result.confidence.items()}
+    assessment = {"verdict": result.verdict.value, "reasons": list(result.reasons), "confidence": confidence}
+    return result.label_map, assessment, {"method": "network", "onnx": onnx.name if onnx else None}
