@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mriseg.errors import MrisegError
 from mriseg.study.model import Patient
-from mriseg.study.provenance import write_json
+from mriseg.study.provenance import PACKAGE, write_json
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ def recorded(patient: Patient, step: str, visit: str | None, work: Callable[[], 
     except MemoryError:
         message = "the machine ran out of memory; run with fewer --jobs."
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(PACKAGE)]
+        place = f"{Path(frames[-1].filename).relative_to(PACKAGE)}:{frames[-1].lineno}"
         message = (
             f"unexpected {type(error).__name__} at {place} (a defect of mriseg or a file of a kind not met before)"
         )
