@@ -1,0 +1,83 @@
+"""What anatomy forbids: two femurs, cartilage away from its bone, islands, cavities inside a bone.
+
+Nothing here adds cartilage. A gap in the cartilage may be denuded bone, which is what a trial looks for.
+"""
+
+from __future__ import annotations
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from mriseg.types import Bone, FloatArray
+
+LABELS = npt.NDArray[np.uint8]
+MASK = npt.NDArray[np.bool_]
+SMALLEST_PIECE_MM3 = 40.0
+
+
+def obey_anatomy(labels: LABELS, spacing_mm: FloatArray) -> LABELS:
+    """Apply the rules to ``labels`` (I, J, K) of voxel size ``spacing_mm`` (3,); an empty map stays empty.
+
+    1. A bone is one piece. Other pieces of it become the bone that they grow out of, where there is one.
+    2. A cavity enclosed by a bone belongs to the bone; one that reaches its surface is left alone.
+    3. Cartilage touches its own bone, and pieces under 40 mm3 that are apart from the main layer are dropped.
+    """
+    result = labels.copy()
+    voxel = float(np.prod(spacing_mm))
+    for bone in Bone:
+        _one_piece(result, bone)
+    for bone in Bone:
+        _fill_cavities(result, bone)
+        _cartilage_on_bone(result, bone, voxel)
+    return result
+
+
+def _one_piece(labels: LABELS, bone: Bone) -> None:
+    pieces, sizes = _components(labels == bone.label)
+    if len(sizes) < 2:
+        return
+    main = int(np.argmax(sizes)) + 1
+    others = [b for b in Bone if b is not bone]
+    boxes = ndimage.find_objects(pieces)
+    for n in range(1, len(sizes) + 1):
+        if n == main:
+            continue
+        where = _grown_box(boxes[n - 1], labels.shape)
+        piece = pieces[where] == n
+        rim = ndimage.binary_dilation(piece) & ~piece
+        touching = [int((labels[where][rim] == b.label).sum()) for b in others]
+        winner = int(np.argmax(touching))
+        labels[where][piece] = others[winner].label if touching[winner] > 0.2 * rim.sum() else 0
+
+
+def _fill_cavities(labels: LABELS, bone: Bone) -> None:
+    mask = labels == bone.label
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    if not boxes:
+        return
+    where = _grown_box(boxes[0], labels.shape)
+    inner = ndimage.binary_fill_holes(mask[where])
+    labels[where][inner & ~mask[where]] = bone.label
+
+
+def _cartilage_on_bone(labels: LABELS, bone: Bone, voxel_mm3: float) -> None:
+    pieces, sizes = _components(labels == bone.cartilage)
+    near = ndimage.binary_dilation(labels == bone.label, iterations=2)
+    for n, where in enumerate(ndimage.find_objects(pieces), start=1):
+        piece = pieces[where] == n
+        largest = sizes[n - 1] == max(sizes)
+        small = sizes[n - 1] * voxel_mm3 < SMALLEST_PIECE_MM3 and not largest
+        if small or not near[where][piece].any():
+            labels[where][piece] = 0
+
+
+def _components(mask: MASK) -> tuple[npt.NDArray[np.uint32], list[int]]:
+    """Connected pieces of a mask, numbered from 1, and their sizes in voxels."""
+    pieces = np.asarray(cc3d.connected_components(mask, connectivity=6, out_dtype=np.uint32))
+    return pieces, np.bincount(pieces.ravel())[1:].tolist()
+
+
+def _grown_box(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, shape, strict=True))

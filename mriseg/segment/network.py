@@ -1,0 +1,118 @@
+"""Networks as files: the shipped one and a site's own, each with a specification and a hash that must agree.
+
+``NAME.onnx`` is described by ``NAME.json`` beside it (:class:`NetworkSpec`). A network maps a float32 image
+(1, 1, I, J, K) in the right-knee frame, i to the right, j to the front, k up, to logits (1, C, I, J, K).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mriseg.errors import SegmentationError
+from mriseg.types import Label
+
+SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "segmenter.onnx"
+CHANNELS: Mapping[int, int] = {0: 0, **{int(label): int(label) for label in Label}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """What a network expects and gives.
+
+    Parameters
+    ----------
+    name : str
+        Shown in sidecars.
+    sha256 : str
+        Hash of the ONNX file, 64 hexadecimal digits.
+    spacing_mm : tuple of float, (3,)
+        Voxel size that the network was trained at, along right, front, up.
+    window : tuple of int, (3,)
+        Largest block in voxels that is shown to it at once; a multiple of ``multiple`` along each axis.
+    multiple : int
+        Sizes of a block must be multiples of it.
+    labels : mapping
+        Output channel -> :class:`~mriseg.types.Label` value, or 0 for what is not measured.
+    """
+
+    name: str
+    sha256: str
+    spacing_mm: tuple[float, float, float]
+    window: tuple[int, int, int]
+    multiple: int = 16
+    labels: Mapping[int, int] = field(default_factory=lambda: CHANNELS)
+
+    def __post_init__(self) -> None:
+        if len(self.spacing_mm) != 3 or min(self.spacing_mm) <= 0:
+            raise SegmentationError(f"Network {self.name}: expected three positive spacings, found {self.spacing_mm}.")
+        if len(self.window) != 3 or any(n < 1 or n % self.multiple for n in self.window):
+            raise SegmentationError(
+                f"Network {self.name}: the window {self.window} needs three multiples of {self.multiple}."
+            )
+        unknown = sorted(set(self.labels.values()) - {0, *Label})
+        missing = sorted(set(Label) - set(self.labels.values()))
+        if unknown or missing:
+            raise SegmentationError(
+                f"Network {self.name}: its labels map to {sorted(set(self.labels.values()))}; expected each of "
+                f"1 to {max(Label)} at least once, and 0 for the rest."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """An ONNX model, checked against its specification."""
+
+    model: bytes = field(repr=False)
+    spec: NetworkSpec
+
+
+def load_network(path: Path | None = None, *, spec: NetworkSpec | None = None) -> Network:
+    """Read a network and check its hash.
+
+    Parameters
+    ----------
+    path : Path, optional
+        An ONNX file; None takes the one that mriseg ships.
+    spec : NetworkSpec, optional
+        Its specification; None reads the JSON file of the same name beside it.
+
+    Raises
+    ------
+    SegmentationError
+        Where a file is missing or unreadable, or where the hash differs from the specification.
+    """
+    onnx = SHIPPED if path is None else path
+    try:
+        model = onnx.read_bytes()
+    except OSError as error:
+        raise SegmentationError(f"{onnx.name}: the network cannot be read ({error.strerror}).") from error
+    spec = read_spec(onnx.with_suffix(".json")) if spec is None else spec
+    found = hashlib.sha256(model).hexdigest()
+    if found != spec.sha256.lower():
+        raise SegmentationError(
+            f"{onnx.name}: SHA-256 is {found}, expected {spec.sha256}. The file was changed or damaged; "
+            "install it again, or correct the hash if this is the network you mean."
+        )
+    return Network(model=model, spec=spec)
+
+
+def read_spec(path: Path) -> NetworkSpec:
+    """Read the specification of a network from JSON; an unknown or missing key is an error that names it."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SegmentationError(f"{path.name}: no readable specification of the network beside it.") from error
+    known = {"name", "sha256", "spacing_mm", "window", "multiple", "labels"}
+    wrong = sorted(set(values) - known | ({"name", "sha256", "spacing_mm", "window"} - set(values)))
+    if wrong:
+        raise SegmentationError(f"{path.name}: unknown or missing keys {wrong}; expected {sorted(known)}.")
+    for key in ("spacing_mm", "window"):
+        values[key] = tuple(values[key])
+    if "labels" in values:
+        values["labels"] = {int(channel): int(label) for channel, label in values["labels"].items()}
+    return NetworkSpec(**values)

@@ -1,0 +1,104 @@
+"""One knee MR volume of any contrast to a label map, with a verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+from mriseg.geometry import to_right_knee
+from mriseg.segment.anatomy import obey_anatomy
+from mriseg.segment.inference import predict
+from mriseg.segment.labelling import label_voxels
+from mriseg.segment.network import Network
+from mriseg.segment.plausibility import doubts, refuse_unusable
+from mriseg.segment.resample import F32, apply_axes, there_and_back
+from mriseg.types import Label, LabelMap, Side, Verdict, Volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segmentation:
+    """A label map and how far it may be trusted.
+
+    Parameters
+    ----------
+    label_map : LabelMap
+        On the grid of the image.
+    verdict : Verdict
+        ``good``, or ``needs-review``.
+    reasons : tuple of str
+        Why the verdict is not ``good``; empty otherwise.
+    confidence : mapping
+        Label -> mean fraction that the network gives to it inside the structure, 0 to 1; 0 where nothing was found.
+    """
+
+    label_map: LabelMap
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    confidence: Mapping[Label, float]
+
+
+def segment(
+    volume: Volume,
+    *,
+    side: Side,
+    network: Network,
+    threads: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Segmentation:
+    """Segment the bones and cartilages of one knee.
+
+    Parameters
+    ----------
+    volume : Volume
+        One knee, any contrast, any orientation of the slices.
+    side : Side
+        Left knees are mirrored on the way in and out, so that mirrored images give mirrored label maps.
+    network : Network
+        From :func:`~mriseg.segment.network.load_network`.
+    threads : int
+        Threads of the network; 0 for all cores.
+    progress : callable, optional
+        Called with the share done, 0 to 1.
+
+    Raises
+    ------
+    SegmentationError
+        Where the image cannot be a knee MR (empty, CT, too small).
+    """
+    refuse_unusable(volume)
+    knee = to_right_knee(volume, side)
+    there, back = there_and_back(knee.grid.shape, knee.grid.spacing_mm, np.array(network.spec.spacing_mm))
+    fractions = predict(apply_axes(knee.data, there), network, threads=threads, progress=progress)
+    labels, _ = label_voxels(fractions, back)
+    label_map = LabelMap(data=obey_anatomy(labels, knee.grid.spacing_mm), grid=knee.grid)
+    confidence = confidence_of(fractions)
+    reasons = doubts(label_map, confidence)
+    return Segmentation(
+        label_map=to_grid_of(label_map, volume, side),
+        verdict=Verdict.NEEDS_REVIEW if reasons else Verdict.GOOD,
+        reasons=reasons,
+        confidence=confidence,
+    )
+
+
+def confidence_of(fractions: F32) -> dict[Label, float]:
+    """Mean fraction of each label where it is the largest of (7, I, J, K); 0 where it nowhere is."""
+    winner = fractions.argmax(axis=0)
+    result = {}
+    for label in Label:
+        inside = fractions[label][winner == label]
+        result[label] = float(inside.mean()) if inside.size else 0.0
+    return result
+
+
+def to_grid_of(label_map: LabelMap, volume: Volume, side: Side) -> LabelMap:
+    """Bring a label map from the right-knee frame back to the axes and the side of ``volume``, voxel for voxel."""
+    home = to_right_knee(label_map, side)
+    source = nib.orientations.io_orientation(home.grid.affine)
+    target = nib.orientations.io_orientation(volume.grid.affine)
+    turn = nib.orientations.ornt_transform(source, target)
+    data = nib.orientations.apply_orientation(home.data, turn)
+    return LabelMap(data=np.ascontiguousarray(data), grid=volume.grid)
