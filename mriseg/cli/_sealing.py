@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from mriseg.compare.columns import TableMap
     from mriseg.compare.plan import AnalysisPlan
 
 
@@ -17,7 +20,7 @@ class Source:
     """Where the measurements of a comparison are, and where its results go. Nothing here knows an arm.
 
     ``sealed`` are the files under the seal by the name that the lock gives them; ``root`` is the study folder, None
-    for a plain table.
+    for a plain table; ``columns`` names the columns of another reading system.
     """
 
     plan: AnalysisPlan
@@ -28,6 +31,15 @@ class Source:
     lock: Path
     sealed: dict[str, Path]
     root: Path | None
+    columns: TableMap | None = None
+
+    def measurements(self) -> pd.DataFrame:
+        """Read the table of measurements, with the columns of ``regions.tsv``."""
+        from mriseg.compare.columns import to_regions
+        from mriseg.compare.tables import read_table
+
+        table = read_table(self.table)
+        return table if self.columns is None else to_regions(table, self.columns, str(self.table))
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every sealed file."""
@@ -64,11 +76,13 @@ def from_study(folder: Path) -> Source:
 
 def from_table(table: Path, plan: Path, participants: Path | None, failures: Path | None, out: Path) -> Source:
     """Describe a comparison of a plain table; the lock lies beside the results."""
-    from mriseg.compare.plan import read_plan
+    from mriseg.compare.columns import parse_table_map
+    from mriseg.compare.plan import parse_plan, read_toml
 
+    document = read_toml(plan)
     files = [table, *(p for p in (participants, failures) if p)]
     return Source(
-        plan=read_plan(plan),
+        plan=parse_plan(document, str(plan)),
         table=table,
         participants=participants,
         failures=failures,
@@ -76,6 +90,7 @@ def from_table(table: Path, plan: Path, participants: Path | None, failures: Pat
         lock=out / "lock.json",
         sealed={p.name: p for p in files},
         root=None,
+        columns=parse_table_map(document, str(plan)),
     )
 
 

@@ -21,6 +21,7 @@ def command(
     participants: Annotated[Path | None, typer.Option(help="Strata and covariates; with --table.")] = None,
     failures: Annotated[Path | None, typer.Option(help="What could not be measured; with --table.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results; with --table.")] = None,
+    sdc: Annotated[Path | None, typer.Option(help="repeatability.tsv: who changed beyond it is a responder.")] = None,
 ) -> None:
     """Compare the arms as the analysis plan says, and write comparison.json, results.html and tidy tables.
 
@@ -32,15 +33,19 @@ def command(
         mriseg compare STUDY --allocation allocation.csv
 
         mriseg compare --table regions.tsv --plan plan.toml --allocation allocation.csv --out results
+
+    The [table] part of the plan file names the columns of another reading system (docs/statistics.md).
     """
     from mriseg.cli._sealing import choose_source, seal_state
+    from mriseg.study.provenance import sha256
 
     source = choose_source(study, table=table, plan=plan, participants=participants, failures=failures, out=out)
     _refuse_inside(source, allocation)
     hashes = source.hashes()
     lock = seal_state(source, hashes)
-    comparison = _compare(source, allocation)
-    _write(source, comparison, lock, hashes)
+    comparison = _compare(source, allocation, sdc)
+    inputs = hashes | {path.name: sha256(path) for path in (allocation, sdc) if path}
+    _write(source, comparison, lock, inputs)
     _say(source, comparison, lock)
 
 
@@ -55,28 +60,29 @@ def _refuse_inside(source: Source, allocation: Path) -> None:
         )
 
 
-def _compare(source: Source, allocation: Path) -> Comparison:
+def _compare(source: Source, allocation: Path, sdc: Path | None) -> Comparison:
     from mriseg.compare.analysis import compare_table
     from mriseg.compare.tables import read_table
 
     return compare_table(
-        read_table(source.table),
+        source.measurements(),
         read_table(source.participants) if source.participants else None,
         read_table(allocation),
         source.plan,
         failures=read_table(source.failures) if source.failures else None,
+        sdc=read_table(sdc) if sdc else None,
     )
 
 
-def _write(source: Source, comparison: Comparison, lock: dict[str, object], hashes: dict[str, str]) -> None:
+def _write(source: Source, comparison: Comparison, lock: dict[str, object], inputs: dict[str, str]) -> None:
     from mriseg.compare import tidy
     from mriseg.compare.export import comparison_json
     from mriseg.report.results import results_page
     from mriseg.study.provenance import versions, write_json, write_text
 
     name = source.root.name if source.root else source.table.name
-    write_json(source.out / "comparison.json", comparison_json(comparison, lock, hashes, versions()))
-    write_text(source.out / "results.html", results_page(comparison, lock, hashes, title=name))
+    write_json(source.out / "comparison.json", comparison_json(comparison, lock, inputs, versions()))
+    write_text(source.out / "results.html", results_page(comparison, lock, inputs, title=name))
     tables = {
         "comparison_endpoints": tidy.endpoints_table(comparison),
         "comparison_values": tidy.values_table(comparison),

@@ -11,13 +11,20 @@ from statsmodels.stats.multitest import multipletests
 
 from mriseg.compare.ancova import Ancova, Interval, fit_ancova
 from mriseg.compare.design import Common, common_columns
-from mriseg.compare.permutation import freedman_lane, permutations_within
+from mriseg.compare.permutation import (
+    INTERVAL_BELOW,
+    freedman_lane,
+    permutation_interval,
+    permutations_within,
+)
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.rank import hodges_lehmann
 from mriseg.compare.result import ArmChange, EndpointResult
 from mriseg.compare.trial import Availability, Trial
 from mriseg.errors import AnalysisError
 from mriseg.types import ArmComparison, FloatArray
+
+INTERVAL_PERMUTATIONS = 1999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,6 +128,9 @@ def _compare_group(
             shift=_shift(baseline[:, i], followup[:, i], treated, plan.alpha),
             within=_within(baseline[:, i], followup[:, i], treated, plan.alpha),
             permutations=count,
+            permutation_interval=_inverted(followup[:, i], treated, baseline[:, i], common, fit=fits[i], plan=plan)
+            if role == "primary"
+            else None,
             p_holm=None,
             log1p=_on_log_scale(baseline[:, i], followup[:, i], treated, common, plan),
             rows=tuple(int(r) for r in np.flatnonzero(rows)),
@@ -128,6 +138,23 @@ def _compare_group(
         for i, p_i in zip(kept, p, strict=True)
     ]
     return results, refused
+
+
+def _inverted(
+    followup: FloatArray,
+    treated: npt.NDArray[np.bool_],
+    baseline: FloatArray,
+    common: Common,
+    *,
+    fit: Ancova,
+    plan: AnalysisPlan,
+) -> Interval | None:
+    if len(followup) > INTERVAL_BELOW:
+        return None
+    count = min(plan.permutations, INTERVAL_PERMUTATIONS)
+    return permutation_interval(
+        followup, treated, baseline, common, fit=fit, alpha=plan.alpha, permutations=count, seed=plan.seed
+    )
 
 
 def _comparison(

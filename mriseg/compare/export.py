@@ -37,6 +37,7 @@ def endpoint_json(result: EndpointResult) -> dict[str, Any]:
         "role": result.role,
         "p_holm": result.p_holm,
         "permutations": result.permutations,
+        "permutation_interval": result.permutation_interval,
         "se": fit.se,
         "df": fit.df,
         "model_based": {

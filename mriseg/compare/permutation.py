@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from mriseg.compare.ancova import Ancova, Interval
 from mriseg.compare.design import Common
 from mriseg.types import FloatArray, IntArray
 
 BUDGET = 1_000_000_000  # values moved in one call; about half a minute on two cores
 LEAST = 999
 CHUNK = 4_000_000
+INTERVAL_BELOW = 2000  # participants up to which the test is inverted; above, HC3 is as good and far cheaper
 
 
 def permutations_within(planned: int, participants: int, endpoints: int) -> int:
@@ -73,6 +75,64 @@ def freedman_lane(
         hits += (_score(residual[order], arm, base, moving, total) >= observed * (1 - 1e-9)).sum(axis=0)
     p = (1 + hits) / (1 + permutations)
     return np.where(np.isfinite(observed), p, np.nan)
+
+
+def permutation_interval(
+    followup: FloatArray,
+    treated: npt.NDArray[np.bool_],
+    baseline: FloatArray,
+    common: Common,
+    *,
+    fit: Ancova,
+    alpha: float,
+    permutations: int,
+    seed: int,
+) -> Interval:
+    """Interval of all effects that the permutation test does not reject, around the ANCOVA estimate.
+
+    Its coverage holds at small sizes, where HC3 intervals are wider than they need to be. The test is inverted by
+    bisection; each side is found to a thousandth of the standard error.
+
+    Parameters
+    ----------
+    followup, baseline : array, (N,)
+        Complete values.
+    treated : array of bool, (N,)
+    common : Common
+    fit : Ancova
+        Of the same values; its estimate and equal-variance error start the search.
+    alpha : float
+        One minus the confidence level.
+    permutations, seed : int
+        As for `freedman_lane`; 0 gives NaN.
+
+    Returns
+    -------
+    Interval
+        NaN on a side that is not bounded within 50 standard errors.
+    """
+    estimate, step = fit.effect.estimate, fit.model_se
+    if permutations == 0:
+        return Interval(estimate=estimate, low=np.nan, high=np.nan)
+    arm = treated.astype(np.float64)[:, None]
+
+    def rejected(effects: FloatArray) -> npt.NDArray[np.bool_]:
+        shifted = followup[:, None] - arm * effects
+        both = np.column_stack([baseline, baseline])
+        p = freedman_lane(shifted, treated, both, common, permutations=permutations, seed=seed)
+        return np.asarray(p <= alpha, dtype=np.bool_)
+
+    inner = np.array([estimate, estimate])
+    outer = np.array([estimate - 50 * step, estimate + 50 * step])
+    bounded = rejected(outer)
+    nearer = np.array([estimate - 6 * step, estimate + 6 * step])
+    outer = np.where(rejected(nearer), nearer, outer)
+    for _ in range(16):
+        middle = (inner + outer) / 2
+        out = rejected(middle)
+        inner, outer = np.where(out, inner, middle), np.where(out, middle, outer)
+    low, high = np.where(bounded, (inner + outer) / 2, np.nan)
+    return Interval(estimate=estimate, low=float(low), high=float(high))
 
 
 def _clear(values: FloatArray, basis: FloatArray) -> FloatArray:

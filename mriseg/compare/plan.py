@@ -120,10 +120,10 @@ def parse_plan(document: dict[str, Any], source: str) -> AnalysisPlan:
     try:
         return AnalysisPlan.model_validate(section)
     except ValidationError as error:
-        raise AnalysisError(f"{source}, [analysis]: {_in_words(error)}.") from None
+        raise AnalysisError(f"{source}, [analysis]: {in_words(error)}.") from None
 
 
-def _in_words(error: ValidationError) -> str:
+def in_words(error: ValidationError) -> str:
     """Join pydantic's findings to one line: the key, what was found, what is wrong."""
     findings = []
     for item in error.errors():

@@ -29,6 +29,7 @@ class ArmChange:
 class EndpointResult:
     """One endpoint compared between the arms.
 
+    ``permutation_interval`` inverts the permutation test, for the primary endpoint of up to 2000 participants alone.
     ``p_holm`` is given for declared secondaries alone. ``log1p`` is the same ANCOVA on log(1 + value), None where a
     value is negative. ``rows`` are the indices of the participants that entered, in the order of the trial.
     """
@@ -40,6 +41,7 @@ class EndpointResult:
     shift: Interval
     within: tuple[ArmChange, ArmChange]
     permutations: int
+    permutation_interval: Interval | None
     p_holm: float | None
     log1p: Ancova | None
     rows: tuple[int, ...]

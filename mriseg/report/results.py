@@ -107,7 +107,14 @@ def verdict(comparison: Comparison) -> list[str]:
         f"At {plan.followup}, {result.region} {result.metric} was {figure(abs(result.estimate))}{unit} {direction} "
         f"under {plan.treated} than under {plan.reference}, after adjustment for baseline."
     ]
-    if result.ci_low <= 0 <= result.ci_high:
+    within = result.ci_low <= 0 <= result.ci_high
+    p = result.p_ancova if isnan(result.p_permutation) else result.p_permutation
+    if within != (p > plan.alpha):
+        sentences.append(
+            f"Interval and permutation test (p {p_text(p)}) fall on different sides of the level {plan.alpha:g}; "
+            "with few participants the HC3 interval is the wider of the two. Read the result as undecided."
+        )
+    if within:
         sentences.append(
             f"The interval from {figure(result.ci_low)} to {figure(result.ci_high)}{unit} includes no difference: "
             "the trial does not show that the arms differ, and does not show that they are equal."

@@ -16,24 +16,27 @@ REFERENCE, TREATED, INK, SOFT, LINE = "#c05f00", "#0b5cad", "#1d2733", "#5b6b7b"
 MOST_ROWS = 40
 
 
-def _text(
+def text(
     x: float, y: float, text: str, *, anchor: str = "start", size: int = 12, fill: str = INK, bold: bool = False
 ) -> Markup:
+    """One line of text at a point; ``anchor`` is start, middle or end."""
     weight = "600" if bold else "400"
     return Markup(
         '<text x="{:.1f}" y="{:.1f}" text-anchor="{}" font-size="{}" font-weight="{}" fill="{}">{}</text>'
     ).format(x, y, anchor, size, weight, fill, text)
 
 
-def _line(
+def line(
     x0: float, y0: float, x1: float, y1: float, *, stroke: str = LINE, width: float = 1, dash: str = "none"
 ) -> Markup:
+    """A straight line; ``dash`` as SVG writes it."""
     return Markup(
         '<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="{}" stroke-dasharray="{}"/>'
     ).format(x0, y0, x1, y1, stroke, width, dash)
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
+def svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
+    """Put the parts into one picture, ``label`` read aloud by a screen reader."""
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:.0f} {:.0f}" width="{:.0f}" role="img" aria-label="{}">'
     )
@@ -60,26 +63,24 @@ def forest(results: Sequence[EndpointResult]) -> Markup:
     def x(value: float) -> float:
         return left + width * (min(max(value, -reach), reach) + reach) / (2 * reach)
 
-    parts = [_line(x(t), 8, x(t), height + 12) for t in ticks(-reach, reach)]
-    parts += [_text(x(t), height + 28, f"{t:g}", anchor="middle", size=11, fill=SOFT) for t in ticks(-reach, reach)]
-    parts.append(_line(x(0), 8, x(0), height + 12, stroke=SOFT))
+    parts = [line(x(t), 8, x(t), height + 12) for t in ticks(-reach, reach)]
+    parts += [text(x(t), height + 28, f"{t:g}", anchor="middle", size=11, fill=SOFT) for t in ticks(-reach, reach)]
+    parts.append(line(x(0), 8, x(0), height + 12, stroke=SOFT))
     for i, (row, effect) in enumerate(zip(rows, effects, strict=True)):
         y = 22.0 + 24 * i
         first = row.role == "primary"
         colour = TREATED if first else SOFT
-        parts.append(_text(left - 12, y + 4, f"{row.endpoint.region} {row.endpoint.metric}", anchor="end", bold=first))
-        parts.append(_line(x(effect.low), y, x(effect.high), y, stroke=colour, width=2))
+        parts.append(text(left - 12, y + 4, f"{row.endpoint.region} {row.endpoint.metric}", anchor="end", bold=first))
+        parts.append(line(x(effect.low), y, x(effect.high), y, stroke=colour, width=2))
         shape = Markup('<rect x="{:.1f}" y="{:.1f}" width="9" height="9" fill="{}"/>')
         parts.append(shape.format(x(effect.estimate) - 4.5, y - 4.5, colour))
         parts.append(
-            _text(
-                left + width + 14, y + 4, f"{effect.estimate:+.2f} ({effect.low:+.2f} to {effect.high:+.2f})", size=11
-            )
+            text(left + width + 14, y + 4, f"{effect.estimate:+.2f} ({effect.low:+.2f} to {effect.high:+.2f})", size=11)
         )
     parts.append(
-        _text(left + width / 2, height + 46, "treated minus reference, in residual SD", anchor="middle", fill=SOFT)
+        text(left + width / 2, height + 46, "treated minus reference, in residual SD", anchor="middle", fill=SOFT)
     )
-    return _svg(left + width + 170, height + 56, "Standardised effect of every endpoint", parts)
+    return svg(left + width + 170, height + 56, "Standardised effect of every endpoint", parts)
 
 
 def scatter(comparison: Comparison) -> Markup:
@@ -99,24 +100,24 @@ def scatter(comparison: Comparison) -> Markup:
         return float(top + size * (high - value) / (high - low))
 
     unit = primary.comparison.unit
-    parts = [_line(x(t), top, x(t), top + size) + _line(left, y(t), left + size, y(t)) for t in ticks(low, high)]
-    parts += [_text(x(t), top + size + 18, f"{t:g}", anchor="middle", size=11, fill=SOFT) for t in ticks(low, high)]
-    parts += [_text(left - 8, y(t) + 4, f"{t:g}", anchor="end", size=11, fill=SOFT) for t in ticks(low, high)]
-    parts.append(_line(x(low), y(low), x(high), y(high), stroke=SOFT, dash="4 4"))
+    parts = [line(x(t), top, x(t), top + size) + line(left, y(t), left + size, y(t)) for t in ticks(low, high)]
+    parts += [text(x(t), top + size + 18, f"{t:g}", anchor="middle", size=11, fill=SOFT) for t in ticks(low, high)]
+    parts += [text(left - 8, y(t) + 4, f"{t:g}", anchor="end", size=11, fill=SOFT) for t in ticks(low, high)]
+    parts.append(line(x(low), y(low), x(high), y(high), stroke=SOFT, dash="4 4"))
     parts += [
         _arm(baseline[treated == arm], followup[treated == arm], x, y, colour)
         for arm, colour in ((False, REFERENCE), (True, TREATED))
     ]
     for ends, colour in zip(_fitted(primary, baseline, followup, treated), (REFERENCE, TREATED), strict=False):
         (x0, y0), (x1, y1) = ends
-        parts.append(_line(x(x0), y(y0), x(x1), y(y1), stroke=colour, width=2))
-    parts.append(_text(left + size / 2, top + size + 40, f"{plan.baseline}, {unit}", anchor="middle", fill=SOFT))
+        parts.append(line(x(x0), y(y0), x(x1), y(y1), stroke=colour, width=2))
+    parts.append(text(left + size / 2, top + size + 40, f"{plan.baseline}, {unit}", anchor="middle", fill=SOFT))
     parts.append(
         Markup('<g transform="rotate(-90 14 {0:.0f})">').format(top + size / 2)
-        + _text(14, top + size / 2 + 4, f"{plan.followup}, {unit}", anchor="middle", fill=SOFT)
+        + text(14, top + size / 2 + 4, f"{plan.followup}, {unit}", anchor="middle", fill=SOFT)
         + Markup("</g>")
     )
-    return _svg(left + size + 10, top + size + 52, "Follow-up against baseline by arm", parts)
+    return svg(left + size + 10, top + size + 52, "Follow-up against baseline by arm", parts)
 
 
 def _arm(baseline: FloatArray, followup: FloatArray, x: Any, y: Any, colour: str) -> Markup:
@@ -142,16 +143,16 @@ def _fitted(
 def flow_diagram(flow: dict[str, Any], baseline: str, followup: str) -> Markup:
     """CONSORT flow with the counts of this trial."""
     parts = [_box(235, 10, 250, [f"Enrolled: {flow['enrolled']}"])]
-    parts += [_line(360, 40, 360, 86, stroke=SOFT), _line(360, 63, 520, 63, stroke=SOFT)]
+    parts += [line(360, 40, 360, 86, stroke=SOFT), line(360, 63, 520, 63, stroke=SOFT)]
     parts += [_box(520, 46, 190, [f"Not randomised: {flow['not_randomised']}"], fill="#f5f7f9")]
     parts += [
         _box(235, 86, 250, [f"Randomised: {flow['randomised']}"]),
-        _line(360, 116, 360, 140, stroke=SOFT),
-        _line(175, 140, 545, 140, stroke=SOFT),
+        line(360, 116, 360, 140, stroke=SOFT),
+        line(175, 140, 545, 140, stroke=SOFT),
     ]
     for middle, (arm, counts) in zip((175.0, 545.0), flow["arms"].items(), strict=True):
         left = middle - 150
-        parts.append(_line(middle, 140, middle, 392, stroke=SOFT))
+        parts.append(line(middle, 140, middle, 392, stroke=SOFT))
         parts.append(_box(left, 160, 300, [f"Allocated to {arm}: {counts['allocated']}"]))
         for top, visit in ((208.0, baseline), (288.0, followup)):
             lost = ", ".join(f"{n} {reason}" for reason, n in counts[visit].items() if reason != "measured" and n)
@@ -168,7 +169,7 @@ def flow_diagram(flow: dict[str, Any], baseline: str, followup: str) -> Markup:
                 bold=True,
             )
         )
-    return _svg(720, 440, "Flow of participants", parts)
+    return svg(720, 440, "Flow of participants", parts)
 
 
 def _box(
@@ -179,7 +180,7 @@ def _box(
         '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" rx="5" fill="{}" stroke="{}" stroke-width="1.2"/>'
     )
     texts = [
-        _text(
+        text(
             x + width / 2,
             y + 20 + 18 * i,
             line,

@@ -1,0 +1,45 @@
+"""``mriseg repeatability``: how well a measurement repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    table: Annotated[Path, typer.Argument(help="Repeat scans as in regions.tsv; the visits are the repeats.")],
+    out: Annotated[Path, typer.Argument(help="repeatability.tsv to write.")],
+    scan: Annotated[list[str] | None, typer.Option(help="Visit that is a repeat, in order; all by default.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="TOML whose [table] names the columns of another system.")] = None,
+) -> None:
+    """Give SEM, smallest detectable change, RMS CV, ICC(2,1) and Bland-Altman limits of every region and metric.
+
+    The knees must not have changed between the scans. The file can be given to `mriseg compare --sdc`.
+
+    Examples:
+
+        mriseg repeatability regions.tsv repeatability.tsv --scan test --scan retest
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from mriseg.compare.columns import parse_table_map, to_regions
+    from mriseg.compare.plan import read_toml
+    from mriseg.compare.repeatability import repeatability_table
+    from mriseg.compare.tables import read_table
+    from mriseg.study.provenance import write_text
+
+    values = read_table(table)
+    mapping = parse_table_map(read_toml(plan), str(plan)) if plan else None
+    result = repeatability_table(values if mapping is None else to_regions(values, mapping, str(table)), scan or ())
+    write_text(out, result.to_csv(sep="\t", index=False))
+    shown = Table(box=None, pad_edge=False)
+    columns = ("region", "metric", "unit", "n", "sem", "sdc", "rms_cv_pct", "icc")
+    for column in columns:
+        shown.add_column(column)
+    for row in result.to_dict(orient="records"):
+        shown.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row.get(c, "") for c in columns)))
+    Console().print(shown)
+    typer.echo(f"{out}: {len(result)} endpoint(s)")
