@@ -120,12 +120,29 @@ def submesh(surface: Surface, keep: Array) -> tuple[Surface, IntArray]:
 
 def adjacency(surface: Surface) -> sparse.csr_array:
     """Sparse (V, V) matrix with the length in mm of every edge, both ways."""
-    pairs = np.concatenate([surface.faces[:, [0, 1]], surface.faces[:, [1, 2]], surface.faces[:, [2, 0]]])
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    length = np.linalg.norm(surface.vertices_mm[pairs[:, 0]] - surface.vertices_mm[pairs[:, 1]], axis=1)
+    first, second, _ = edges(surface)
+    length = np.linalg.norm(surface.vertices_mm[first] - surface.vertices_mm[second], axis=1)
     n = len(surface.vertices_mm)
-    half = sparse.coo_array((np.maximum(length, 1e-9), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    half = sparse.coo_array((np.maximum(length, 1e-9), (first, second)), shape=(n, n))
     return sparse.csr_array(half + half.T)
+
+
+def edges(surface: Surface) -> tuple[IntArray, IntArray, IntArray]:
+    """Both vertices of every edge, (E,) each and first below second, and how many triangles it has, (E,)."""
+    pairs = np.sort(surface.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    n = len(surface.vertices_mm)
+    # One number a pair sorts far faster than rows of two.
+    keys, count = np.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
+    return keys // n, keys % n, count
+
+
+def border_vertices(surface: Surface) -> Array:
+    """Vertices (V,) bool on an edge that has a triangle on one side only."""
+    first, second, count = edges(surface)
+    border = np.zeros(len(surface.vertices_mm), dtype=bool)
+    border[first[count == 1]] = True
+    border[second[count == 1]] = True
+    return border
 
 
 def closest_points(points_mm: FloatArray, surface: Surface, *, candidates: int = 8) -> tuple[FloatArray, FloatArray]:
@@ -146,7 +163,7 @@ def closest_points(points_mm: FloatArray, surface: Surface, *, candidates: int =
         return np.full(n, np.inf), np.full((n, 3), np.nan)
     corners = surface.vertices_mm[surface.faces]
     k = min(candidates, len(corners))
-    _, near = KDTree(corners.mean(axis=1)).query(points_mm, k=k, workers=-1)
+    _, near = KDTree(corners.mean(axis=1)).query(points_mm, k=k, workers=2)
     near = np.reshape(near, (n, k))
     best = np.full(n, np.inf)
     foot = np.full((n, 3), np.nan)

@@ -1,1 +1,6 @@
-"""The knee atlas: mean bone surfaces with regions, coverage and normative thickness, carried onto a knee."""
+"""The knee atlas, and how it is carried onto a knee."""
+
+from mriseg.atlas.carry import Carried, OnSurface, carry, values_at
+from mriseg.atlas.model import LATERAL, MEDIAL, BoneAtlas, load_atlas
+
+__all__ = ["LATERAL", "MEDIAL", "BoneAtlas", "Carried", "OnSurface", "carry", "load_atlas", "values_at"]

@@ -1,0 +1,112 @@
+"""Carry the atlas onto one knee by the shape of its bones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from mriseg.atlas.fit import Fit, fit, target
+from mriseg.atlas.model import BoneAtlas
+from mriseg.surfaces import Surface, vertex_normals
+from mriseg.types import Array, Bone, FloatArray, IntArray, Verdict
+
+GOOD_RESIDUAL_MM = 0.9
+FAILED_RESIDUAL_MM = 2.0
+JOINT_END = {Bone.FEMUR: -1.0, Bone.TIBIA: 1.0, Bone.PATELLA: 0.0}
+JOINT_DEPTH_MM = 25.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Carried:
+    """The atlas laid onto one bone.
+
+    Parameters
+    ----------
+    atlas : BoneAtlas
+    fit : Fit
+    residual_mm : float
+        Mean distance between the fitted atlas and the bone where cartilage is expected.
+    seen : float
+        Part of the expected cartilage area whose bone is in the field of view, 0 to 1.
+    verdict : Verdict
+    reasons : tuple of str
+        Why the verdict is not good.
+    """
+
+    atlas: BoneAtlas
+    fit: Fit
+    residual_mm: float
+    seen: float
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+    @property
+    def axes(self) -> FloatArray:
+        """Rows: unit vectors to lateral, anterior and superior (along the shaft) of this bone, (3, 3)."""
+        rotation = self.fit.similarity[:3, :3] / self.fit.scale
+        return np.asarray(self.atlas.axes @ rotation.T, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnSurface:
+    """Atlas values at each of V vertices of a bone surface; see :class:`BoneAtlas`."""
+
+    coverage: FloatArray
+    thickness_mm: FloatArray
+    compartment: IntArray
+
+
+def carry(atlas: BoneAtlas, bone: Bone, surface: Surface) -> Carried:
+    """Fit the atlas of ``bone`` to a (coarse) surface of it, in the right-knee frame."""
+    goal = target(surface)
+    start = np.eye(4)
+    start[:3, 3] = _anchor(bone, surface.vertices_mm) - _anchor(bone, atlas.surface.vertices_mm)
+    weight = np.where(atlas.coverage > 0.1, 1.0, 0.3)
+    return _judge(atlas, bone, fit(atlas.surface, goal, start, weight=weight))
+
+
+def values_at(carried: Carried, vertices_mm: FloatArray, normals: FloatArray) -> OnSurface:
+    """Look the atlas up at ``vertices_mm`` (V, 3) with outward ``normals``: weighted mean of near, facing vertices."""
+    fitted = Surface(vertices_mm=carried.fit.vertices_mm, faces=carried.atlas.surface.faces)
+    facing = vertex_normals(fitted)
+    distance, near = KDTree(fitted.vertices_mm).query(vertices_mm, k=6, workers=2)
+    alike = np.einsum("ijk,ik->ij", facing[near], normals)
+    weight = np.clip(alike, 1e-3, None) / (distance**2 + 0.25)
+    sound = np.isfinite(carried.atlas.thickness_mm)
+    return OnSurface(
+        coverage=_mean(carried.atlas.coverage[near], weight),
+        thickness_mm=_mean(np.where(sound, carried.atlas.thickness_mm, 0.0)[near], weight * (sound[near] + 1e-9)),
+        compartment=np.where(_mean(carried.atlas.compartment[near], weight) > 1.5, 2, 1).astype(np.int64),
+    )
+
+
+def _mean(values: Array, weight: FloatArray) -> FloatArray:
+    return np.asarray((values * weight).sum(axis=1) / weight.sum(axis=1), dtype=np.float64)
+
+
+def _anchor(bone: Bone, vertices_mm: FloatArray) -> FloatArray:
+    """Point that two bones have in common before any fit: middle of the joint end, (3,)."""
+    end = JOINT_END[bone]
+    if not end:
+        return np.asarray(0.5 * (vertices_mm.min(axis=0) + vertices_mm.max(axis=0)))
+    height = vertices_mm[:, 2] * end
+    near = vertices_mm[height > height.max() - JOINT_DEPTH_MM]
+    middle = 0.5 * (near.min(axis=0) + near.max(axis=0))
+    middle[2] = height.max() * end
+    return np.asarray(middle, dtype=np.float64)
+
+
+def _judge(atlas: BoneAtlas, bone: Bone, result: Fit) -> Carried:
+    expected = atlas.coverage >= 0.5
+    distance = result.distance_mm[expected]
+    seen = float(np.isfinite(distance).mean())
+    residual = float(np.nanmean(distance)) if seen > 0 else float("inf")
+    reasons = []
+    if residual > GOOD_RESIDUAL_MM:
+        reasons.append(f"the atlas lies {residual:.2f} mm off the {bone} (expected under {GOOD_RESIDUAL_MM} mm)")
+    verdict = Verdict.FAILED if residual > FAILED_RESIDUAL_MM or seen < 0.3 else Verdict.GOOD
+    if verdict is Verdict.GOOD and reasons:
+        verdict = Verdict.NEEDS_REVIEW
+    return Carried(atlas=atlas, fit=result, residual_mm=residual, seen=seen, verdict=verdict, reasons=tuple(reasons))

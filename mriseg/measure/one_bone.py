@@ -1,0 +1,196 @@
+"""One bone at one or two visits: the shared surface, its cartilage, tAB, regions, lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import KDTree
+
+from mriseg.atlas import Carried, OnSurface, carry, load_atlas, values_at
+from mriseg.errors import MeasurementError
+from mriseg.geometry import apply_affine
+from mriseg.measure.coverage import Cartilage, cartilage_on
+from mriseg.measure.expected import rise, scale_to_knee
+from mriseg.measure.fields import coarse_bone_field, crop_around, label_points, mean_on_grid, visit_fields
+from mriseg.measure.footprint import bare_area, bare_share, components, distance_to, total_area
+from mriseg.measure.lesions import Bed
+from mriseg.measure.metrics import Pieces, pieces
+from mriseg.measure.parameters import MeasureParameters
+from mriseg.measure.regions import region_codes
+from mriseg.surfaces import Surface, adjacency, level_surface, submesh, vertex_areas, vertex_normals
+from mriseg.types import (
+    Bone,
+    BoneSurface,
+    FloatArray,
+    IntArray,
+    LabelMap,
+    RigidTransform,
+    ThicknessMap,
+    Verdict,
+    VertexState,
+)
+
+REACH_MM = 8.0  # of the shared surface around the expected and the seen cartilage
+LIKELY = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoneVisit:
+    """What one visit shows on the shared surface of one bone."""
+
+    thickness: ThicknessMap
+    samples: Pieces
+    bed: Bed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoneResult:
+    """One bone: the shared surface, the visits in the order given, the atlas fit, and remarks for a reader."""
+
+    surface: BoneSurface
+    visits: tuple[BoneVisit, ...]
+    carried: Carried
+    notes: tuple[str, ...]
+
+
+def measure_bone(
+    bone: Bone, labels: Sequence[LabelMap], to_visit: Sequence[RigidTransform], parameters: MeasureParameters
+) -> BoneResult:
+    """Measure one bone on label maps in the right-knee frame; ``to_visit`` maps half-way space to each of them.
+
+    Raises
+    ------
+    MeasurementError
+        Where the atlas cannot be laid onto the bone.
+    """
+    carried = _carried(bone, labels, to_visit, parameters)
+    if carried.verdict is Verdict.FAILED:
+        raise MeasurementError(f"{bone}: {'; '.join(carried.reasons) or 'too little of the bone is in the image'}.")
+    points = _articular_points(bone, labels, to_visit, carried)
+    fields = [
+        visit_fields(
+            crop_around(one, motion.apply(points), margin_mm=4.0),
+            bone,
+            motion,
+            smoothing_mm=parameters.smoothing_mm,
+            coverage_smoothing_mm=parameters.coverage_smoothing_mm,
+        )
+        for one, motion in zip(labels, to_visit, strict=True)
+    ]
+    mean, half = mean_on_grid([(f.bone, f.grid, f.to_visit) for f in fields], points, spacing_mm=parameters.spacing_mm)
+    surface = _articular_part(level_surface(mean, half), points[8:])
+    values = values_at(carried, surface.vertices_mm, vertex_normals(surface))
+    cartilage = [cartilage_on(surface, f) for f in fields]
+    return _assemble(bone, surface, carried, values, cartilage=cartilage, parameters=parameters)
+
+
+def _carried(
+    bone: Bone, labels: Sequence[LabelMap], to_visit: Sequence[RigidTransform], parameters: MeasureParameters
+) -> Carried:
+    coarse = [coarse_bone_field(one, bone, spacing_mm=parameters.fit_spacing_mm) for one in labels]
+    boxes = [
+        motion.inverse().apply(_corners(grid.shape, grid.affine))
+        for (_, grid), motion in zip(coarse, to_visit, strict=True)
+    ]
+    fields = [(field, grid, motion) for (field, grid), motion in zip(coarse, to_visit, strict=True)]
+    # Where only one visit shows the bone, its mean with a field that merely goes on would be a guess.
+    inner = np.array([np.max([b.min(axis=0) for b in boxes], axis=0), np.min([b.max(axis=0) for b in boxes], axis=0)])
+    mean, half = mean_on_grid(fields, inner, spacing_mm=parameters.fit_spacing_mm)
+    return carry(load_atlas()[bone], bone, _largest(level_surface(mean, half)))
+
+
+def _corners(shape: tuple[int, int, int], affine: FloatArray) -> FloatArray:
+    ends = np.array(np.meshgrid(*[(0.0, n - 1.0) for n in shape], indexing="ij")).reshape(3, -1).T
+    return apply_affine(affine, ends)
+
+
+def _articular_points(
+    bone: Bone, labels: Sequence[LabelMap], to_visit: Sequence[RigidTransform], carried: Carried
+) -> FloatArray:
+    """Eight corners of the box, then the points, that the shared surface is drawn around; half-way space."""
+    expected = carried.fit.vertices_mm[carried.atlas.coverage > LIKELY]
+    seen = [
+        motion.inverse().apply(label_points(one, bone.cartilage)) for one, motion in zip(labels, to_visit, strict=True)
+    ]
+    everything = np.vstack([expected, *seen])
+    low, high = everything.min(axis=0) - 4.0, everything.max(axis=0) + 4.0
+    box = np.array(np.meshgrid(*zip(low, high, strict=True), indexing="ij")).reshape(3, -1).T
+    return np.vstack([box, expected])
+
+
+def _articular_part(surface: Surface, expected_mm: FloatArray) -> Surface:
+    """Keep what lies near the expected cartilage, and of that the largest part: no islands inside the bone."""
+    distance, _ = KDTree(expected_mm).query(surface.vertices_mm, distance_upper_bound=REACH_MM, workers=2)
+    return _largest(submesh(surface, np.isfinite(distance))[0])
+
+
+def _largest(surface: Surface) -> Surface:
+    parts = components(np.ones(len(surface.vertices_mm), dtype=bool), adjacency(surface))
+    return submesh(surface, parts == 1)[0]
+
+
+def _assemble(
+    bone: Bone,
+    surface: Surface,
+    carried: Carried,
+    values: OnSurface,
+    *,
+    cartilage: Sequence[Cartilage],
+    parameters: MeasureParameters,
+) -> BoneResult:
+    covered = [c.cover > 0 for c in cartilage]
+    graph = adjacency(surface)
+    total = total_area(
+        surface, graph, values.coverage, covered, rim_mm=parameters.rim_mm, min_area_mm2=parameters.min_area_mm2
+    )
+    area = vertex_areas(surface)
+    code = region_codes(bone, surface.vertices_mm, area, total, carried=carried, values=values, parameters=parameters)
+    best = np.max([np.where(ok, c.thickness_mm, 0.0) for ok, c in zip(covered, cartilage, strict=True)], axis=0)
+    factor = scale_to_knee(values.thickness_mm, best, np.logical_or.reduce(covered) & total, area)
+    expected = np.where(code > 0, factor * values.thickness_mm, np.nan)
+    visits = tuple(
+        _visit(surface, graph, c, area=area, code=code, expected=expected, parameters=parameters) for c in cartilage
+    )
+    result = BoneSurface(
+        bone=bone,
+        vertices_mm=surface.vertices_mm,
+        faces=surface.faces,
+        area_mm2=area,
+        region=code,
+        expected_mm=expected,
+    )
+    return BoneResult(surface=result, visits=visits, carried=carried, notes=carried.reasons)
+
+
+def _visit(
+    surface: Surface,
+    graph: sparse.csr_array,
+    cartilage: Cartilage,
+    *,
+    area: FloatArray,
+    code: IntArray,
+    expected: FloatArray,
+    parameters: MeasureParameters,
+) -> BoneVisit:
+    bare = bare_area(surface, graph, code > 0, cartilage.cover, min_area_mm2=parameters.min_area_mm2)
+    near = distance_to(bare, surface.vertices_mm) <= 2.0 * parameters.spacing_mm
+    bare_mm2 = np.where(near & (code > 0), bare_share(surface, cartilage.cover), 0.0)
+    thickness = np.where(bare, 0.0, cartilage.thickness_mm)
+    state = np.select([code == 0, bare], [VertexState.OUTSIDE, VertexState.DENUDED], VertexState.MEASURED)
+    bed = Bed(
+        vertices_mm=surface.vertices_mm,
+        graph=graph,
+        area_mm2=area,
+        code=code,
+        bare=bare,
+        bare_mm2=bare_mm2,
+        thickness_mm=thickness,
+        expected_mm=expected,
+        rise_mm=rise(surface.vertices_mm, vertex_normals(surface), graph),
+    )
+    samples = pieces(surface.vertices_mm, code, cartilage, area_mm2=area, bare_mm2=bare_mm2, thickness_mm=thickness)
+    shown = ThicknessMap(thickness_mm=np.where(code > 0, thickness, np.nan), state=state.astype(np.uint8))
+    return BoneVisit(thickness=shown, samples=samples, bed=bed)
