@@ -1,27 +1,109 @@
-"""Whether a transform may be believed, with every threshold in one place."""
+"""Whether a transform may be believed: figures, limits and what a person should look at."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mriseg.types import Verdict
+from mriseg.types import Bone, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Limits of the assessment; measured on real knees by benchmarks/registration_real.py."""
+    """Limits of the assessment, set between right and wrong pairs of real knees by benchmarks/registration_real.py.
 
+    Parameters
+    ----------
+    review_residual_mm, failed_residual_mm : float
+        Mean distance of the bone surfaces.
+    review_spread_mm, failed_spread_mm : float
+        Jack-knife spread at the bone surface.
+    review_overlap, failed_overlap : float
+        Share of the bone surfaces that both fields of view show.
+    review_similarity, failed_similarity : float
+        Local correlation of the images around the bone.
+    review_shift_mm : float
+        Distance between the pose of the surfaces and that of the images.
+    coarse_spacing_mm : float
+        A slice thicker than this gives a coarse result.
+    review_rotation_deg, review_translation_mm : float
+        Beyond them a knee was positioned in another way than the protocol asks; the alignment may still be right.
+    """
+
+    review_residual_mm: float = 0.8
     failed_residual_mm: float = 1.2
-    review_residual_mm: float = 0.7
+    review_spread_mm: float = 0.3
+    failed_spread_mm: float = 1.0
+    review_overlap: float = 0.6
+    failed_overlap: float = 0.3
+    review_similarity: float = 0.5
+    failed_similarity: float = 0.2
+    review_shift_mm: float = 0.6
+    coarse_spacing_mm: float = 1.6
+    review_rotation_deg: float = 35.0
+    review_translation_mm: float = 50.0
 
 
-THRESHOLDS = Thresholds()
+def assess(figures: Mapping[str, float], bone: Bone, limits: Thresholds) -> tuple[Verdict, tuple[str, ...]]:
+    """Judge the figures of one bone.
 
+    Parameters
+    ----------
+    figures : mapping
+        As :func:`mriseg.register.figures.figures_of` returns them; a figure that is absent or NaN is not judged.
 
-def assess(figures: Mapping[str, float], limits: Thresholds = THRESHOLDS) -> tuple[Verdict, tuple[str, ...]]:
-    """Judge the figures of one bone; returns the verdict and, unless it is good, the reasons."""
-    residual = figures["residual_mm"]
-    if residual > limits.failed_residual_mm:
-        return Verdict.FAILED, (f"residual {residual:.2f} mm",)
+    Returns
+    -------
+    Verdict, tuple of str
+        The verdict, and what was found against which limit; no reasons where it is ``good``.
+    """
+    failed = list(_failures(figures, bone, limits))
+    if failed:
+        return Verdict.FAILED, tuple(failed)
+    review = list(_doubts(figures, bone, limits))
+    if review:
+        return Verdict.NEEDS_REVIEW, tuple(review)
+    spacing = figures.get("coarsest_spacing_mm", 0.0)
+    if spacing > limits.coarse_spacing_mm:
+        return Verdict.COARSE, (f"slices of {spacing:.1f} mm hold the alignment less well than thin ones",)
     return Verdict.GOOD, ()
+
+
+def _failures(f: Mapping[str, float], bone: Bone, limits: Thresholds) -> list[str]:
+    reasons = []
+    residual = f.get("residual_mm", 0.0)
+    if f.get("mirror_fits_better", 0.0):
+        reasons.append(f"the mirror image of the {bone} fits better: was the other knee scanned or a side mixed up?")
+    elif residual > limits.failed_residual_mm:
+        reasons.append(
+            f"the surfaces of the {bone} stay {residual:.2f} mm apart (limit {limits.failed_residual_mm:g}): "
+            "another patient, another knee, or a wrong label map?"
+        )
+    if f.get("spread_mm", 0.0) > limits.failed_spread_mm:
+        reasons.append(f"parts of the {bone} disagree by {f['spread_mm']:.2f} mm (limit {limits.failed_spread_mm:g})")
+    if f.get("similarity", 1.0) < limits.failed_similarity:
+        reasons.append(
+            f"the images do not agree around the {bone} (correlation {f['similarity']:.2f}, "
+            f"limit {limits.failed_similarity:g}): motion artefact, another contrast or the wrong image?"
+        )
+    return reasons
+
+
+def _doubts(f: Mapping[str, float], bone: Bone, limits: Thresholds) -> list[str]:
+    over = (
+        ("residual_mm", limits.review_residual_mm, "surfaces of the {} stay {:.2f} mm apart (limit {:g}): growth?"),
+        ("spread_mm", limits.review_spread_mm, "parts of the {} disagree by {:.2f} mm (limit {:g})"),
+        ("image_shift_mm", limits.review_shift_mm, "image and label map of the {} disagree by {:.2f} mm (limit {:g})"),
+        ("rotation_deg", limits.review_rotation_deg, "the {} turned by {:.0f} degrees (limit {:g})"),
+        ("translation_mm", limits.review_translation_mm, "the {} moved by {:.0f} mm (limit {:g})"),
+    )
+    under = (
+        ("overlap", limits.review_overlap, "both fields of view share {1:.0%} of the {0} (limit {2:.0%})"),
+        (
+            "similarity",
+            limits.review_similarity,
+            "the images agree little around the {} (correlation {:.2f}, limit {:g})",
+        ),
+    )
+    reasons = [text.format(bone, f[name], limit) for name, limit, text in over if f.get(name, 0.0) > limit]
+    return reasons + [text.format(bone, f[name], limit) for name, limit, text in under if f.get(name, 1.0) < limit]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from mriseg.geometry import halfway
-from mriseg.register.cloud import Cloud
+from mriseg.register.cloud import Cloud, cubes
 from mriseg.register.surface import Pair, spread
 from mriseg.types import FloatArray, RigidTransform
 
@@ -50,18 +50,10 @@ class BandSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Obstacles:
-    """What the band keeps away from at one visit: search trees of all cartilage and of the other bones."""
+    """What the band keeps away from at one visit: search trees of all cartilage and of the other bones, if any."""
 
     cartilage: KDTree | None
     bones: KDTree | None
-
-    @classmethod
-    def of(cls, cartilage_mm: FloatArray, bones_mm: FloatArray) -> Obstacles:
-        """Build the trees; an empty array is no obstacle."""
-        return cls(
-            cartilage=KDTree(cartilage_mm) if len(cartilage_mm) else None,
-            bones=KDTree(bones_mm) if len(bones_mm) else None,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,7 +83,7 @@ def make_band(
     allowed = _allowed(back.apply(middle), outside, obstacles[0], settings)
     allowed &= _allowed(half.apply(middle), outside, obstacles[1], settings)
     middle = middle[allowed]
-    return Band(points_mm=middle, patch=_patches(middle, settings.patch_mm))
+    return Band(points_mm=middle, patch=patches(middle, settings.patch_mm))
 
 
 def _profiles(cloud: Cloud, to_middle: RigidTransform, offsets: FloatArray) -> FloatArray:
@@ -114,9 +106,8 @@ def _allowed(
     return allowed
 
 
-def _patches(points_mm: FloatArray, size_mm: float) -> npt.NDArray[np.int64]:
+def patches(points_mm: FloatArray, size_mm: float) -> npt.NDArray[np.int64]:
     """Number of the cube of ``size_mm`` that each point lies in, counted from 0 without gaps."""
     if not len(points_mm):
         return np.empty(0, dtype=np.int64)
-    cell = np.floor((points_mm - points_mm.mean(axis=0)) / size_mm).astype(np.int64)
-    return np.asarray(np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1), dtype=np.int64)
+    return np.asarray(np.unique(cubes(points_mm - points_mm.mean(axis=0), size_mm), return_inverse=True)[1])

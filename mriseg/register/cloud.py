@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from mriseg.geometry import apply_affine, crop
 from mriseg.register.sampling import Field, inside, sample, smooth
@@ -36,21 +35,19 @@ class Cloud:
         return Cloud(points_mm=self.points_mm[index], normals=self.normals[index], grid=self.grid)
 
 
-def bone_cloud(labels: LabelMap, bone: Bone, *, smoothing_mm: float, spacing_mm: float) -> Cloud:
-    """Draw the sub-voxel surface of ``bone``; a bone that is absent gives an empty cloud.
+def bone_cloud(
+    labels: LabelMap, bone: Bone, *, box: tuple[slice, ...] | None, smoothing_mm: float, spacing_mm: float
+) -> Cloud:
+    """Draw the sub-voxel surface of ``bone``, which lies in ``box`` of the array; no box gives an empty cloud.
 
     The surface is the half level of the mask under a Gaussian of ``smoothing_mm``, which turns with the knee because
     it is round in world units. Points closer to the border of the field of view than the Gaussian reaches are left
     out: there the bone is cut, not bounded.
     """
-    mask = labels.data == bone.label
-    boxes = ndimage.find_objects(mask.view(np.uint8))
-    if not boxes:
+    if box is None:
         return Cloud(points_mm=np.empty((0, 3)), normals=np.empty((0, 3)), grid=labels.grid)
     margin = np.ceil(3.0 * smoothing_mm / labels.grid.spacing_mm).astype(int) + 2
-    low = np.array([s.start for s in boxes[0]]) - margin
-    high = np.array([s.stop for s in boxes[0]]) + margin
-    part = crop(labels, low, high)
+    part = crop(labels, np.array([s.start for s in box]) - margin, np.array([s.stop for s in box]) + margin)
     mask = part.data == bone.label
     field = smooth(mask, part.grid, sigma_mm=smoothing_mm)
     start = apply_affine(part.grid.affine, np.argwhere(_edge(mask)).astype(np.float64))
@@ -73,11 +70,15 @@ def thin(points_mm: FloatArray, spacing_mm: float) -> FloatArray:
 
 def thin_index(points_mm: FloatArray, spacing_mm: float) -> npt.NDArray[np.int64]:
     """Index of one point a cube of ``spacing_mm``: the first in the order given."""
-    cell = np.floor(points_mm / spacing_mm).astype(np.int64)
+    return np.sort(np.unique(cubes(points_mm, spacing_mm), return_index=True)[1])
+
+
+def cubes(points_mm: FloatArray, size_mm: float) -> npt.NDArray[np.int64]:
+    """Number (N,) of the cube of ``size_mm``, of a lattice through the origin, that each of ``points_mm`` lies in."""
+    cell = np.floor(points_mm / size_mm).astype(np.int64)
     cell -= cell.min(axis=0, initial=0)
     size = cell.max(axis=0, initial=0) + 1
-    _, index = np.unique((cell[:, 0] * size[1] + cell[:, 1]) * size[2] + cell[:, 2], return_index=True)
-    return np.sort(index)
+    return np.asarray((cell[:, 0] * size[1] + cell[:, 1]) * size[2] + cell[:, 2], dtype=np.int64)
 
 
 def _edge(mask: Array) -> npt.NDArray[np.bool_]:
@@ -100,8 +101,9 @@ def _onto_level(
     start = points_mm
     for _ in range(5):
         value, gradient = sample(field, points_mm)
-        square = np.maximum((gradient**2).sum(axis=1), 1e-6)
-        points_mm = points_mm - ((value - 0.5) / square)[:, None] * gradient
+        length = np.maximum(np.linalg.norm(gradient, axis=1), 1e-6)
+        stride = np.clip((value - 0.5) / length, -0.5 * limit_mm, 0.5 * limit_mm)
+        points_mm = points_mm - (stride / length)[:, None] * gradient
     value, gradient = sample(field, points_mm)
     length = np.linalg.norm(gradient, axis=1)
     settled = (np.abs(value - 0.5) < 0.01) & (np.linalg.norm(points_mm - start, axis=1) < limit_mm) & (length > 1e-3)

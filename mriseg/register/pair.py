@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mriseg.errors import RegistrationError
-from mriseg.geometry import crop
-from mriseg.register.assess import assess
-from mriseg.register.band import BandSettings, Obstacles
-from mriseg.register.cloud import Cloud, bone_cloud, cartilage_points
+from mriseg.register.assess import Thresholds, assess
+from mriseg.register.band import BandSettings, make_band
+from mriseg.register.figures import figures_of, mirrored_fits_better
 from mriseg.register.pose import find_pose
-from mriseg.register.refine import RefineSettings, refine
-from mriseg.register.sampling import Field, smooth, to_voxels
-from mriseg.register.surface import Pair, match
-from mriseg.types import Bone, BoneRegistration, FloatArray, LabelMap, Registration, RigidTransform, Volume
+from mriseg.register.refine import RefineSettings, refine, state
+from mriseg.register.sampling import Field
+from mriseg.register.surface import Pair, overlap
+from mriseg.register.visit import VisitSurfaces, field_of, visit_surfaces
+from mriseg.register.whole import register_whole
+from mriseg.types import Bone, BoneRegistration, LabelMap, Registration, RigidTransform, Verdict, Volume
 
-SMOOTHING_MM = 0.7
-SPACING_MM = 1.2
-SIGMAS_MM = (1.0, 0.5)
+FEWEST_POINTS = 200  # of a surface, about 3 cm2: less holds no rotation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Visit:
-    volume: Volume | None
-    labels: LabelMap
-    clouds: dict[Bone, Cloud]
-    cartilage_mm: FloatArray
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterSettings:
+    """Everything that can be set; the defaults are those of all published figures.
+
+    Parameters
+    ----------
+    smoothing_mm : float
+        Of label maps, at least; thick slices raise it to 0.6 of the larger spacing, alike for both visits.
+    spacing_mm : float
+        Between surface points.
+    sigmas_mm : tuple of float
+        Of the images, from coarse to fine.
+    """
+
+    smoothing_mm: float = 0.7
+    spacing_mm: float = 1.2
+    sigmas_mm: tuple[float, ...] = (1.0, 0.5)
+    band: BandSettings = field(default_factory=BandSettings)
+    refine: RefineSettings = field(default_factory=RefineSettings)
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 def register(
@@ -37,88 +50,123 @@ def register(
     *,
     baseline_labels: LabelMap | None,
     followup_labels: LabelMap | None,
+    settings: RegisterSettings | None = None,
 ) -> Registration:
-    """Align every bone that both label maps show."""
-    if baseline_labels is None or followup_labels is None:
-        raise RegistrationError("whole image: not yet")
-    if _digest(baseline, baseline_labels) > _digest(followup, followup_labels):
-        swapped = _register(followup, baseline, followup_labels, baseline_labels)
+    """Align every bone that both visits show.
+
+    With images and label maps the surfaces give the pose and intensities refine it. With label maps alone the surfaces
+    decide. With images alone the whole knee is aligned as one block, the same transform for every bone, and the verdict
+    is ``coarse``.
+
+    Parameters
+    ----------
+    baseline, followup : Volume or None
+        Images of both visits in the knee's own RAS space; both or none.
+    baseline_labels, followup_labels : LabelMap or None
+        Label maps of both visits, not necessarily on the grid of the image; both or none.
+    settings : RegisterSettings, optional
+
+    Returns
+    -------
+    Registration
+        Bones that one of the visits does not show are absent. Swapping the visits gives exactly the inverse: the
+        arithmetic runs in an order that the content decides.
+
+    Raises
+    ------
+    RegistrationError
+        Where there is nothing to align: no pair of images or label maps, or no bone that both visits show.
+    """
+    chosen = settings or RegisterSettings()
+    one, two = (baseline, baseline_labels), (followup, followup_labels)
+    if _digest(*one) > _digest(*two):
+        swapped = _register(*two, *one, chosen)
         return Registration(bones={bone: _inverse(result) for bone, result in swapped.bones.items()})
-    return _register(baseline, followup, baseline_labels, followup_labels)
+    return _register(*one, *two, chosen)
 
 
 def _register(
-    baseline: Volume | None, followup: Volume | None, baseline_labels: LabelMap, followup_labels: LabelMap
+    baseline: Volume | None,
+    baseline_labels: LabelMap | None,
+    followup: Volume | None,
+    followup_labels: LabelMap | None,
+    settings: RegisterSettings,
 ) -> Registration:
-    smoothing = SMOOTHING_MM
-    a = _prepare(baseline, baseline_labels, smoothing)
-    b = _prepare(followup, followup_labels, smoothing)
+    if baseline_labels is None or followup_labels is None:
+        if baseline is None or followup is None:
+            raise RegistrationError("Nothing to register: give two images, two label maps, or both.")
+        return register_whole(baseline, followup, settings.thresholds)
+    coarsest = max(float(m.grid.spacing_mm.max()) for m in (baseline_labels, followup_labels))
+    smoothing = max(settings.smoothing_mm, 0.6 * coarsest)
+    with_images = baseline is not None and followup is not None
+    a, b = (
+        visit_surfaces(v if with_images else None, m, smoothing_mm=smoothing, spacing_mm=settings.spacing_mm)
+        for v, m in ((baseline, baseline_labels), (followup, followup_labels))
+    )
     bones: dict[Bone, BoneRegistration] = {}
     for bone in Bone:
-        if not len(a.clouds[bone].points_mm) or not len(b.clouds[bone].points_mm):
-            continue
-        hints = tuple(r.transform for r in bones.values())
-        bones[bone] = _register_bone(bone, a, b, hints)
+        if len(a.clouds[bone].points_mm) and len(b.clouds[bone].points_mm):
+            hints = tuple(r.transform for r in bones.values() if r.verdict is not Verdict.FAILED)
+            bones[bone] = _register_bone(bone, a, b, hints, settings)
     if not bones:
-        raise RegistrationError("no bone is in both label maps")
+        raise RegistrationError("No bone is in both label maps; expected femur (1), tibia (3) or patella (5) in each.")
     return Registration(bones=bones)
 
 
-def _prepare(volume: Volume | None, labels: LabelMap, smoothing_mm: float) -> _Visit:
-    return _Visit(
-        volume=volume,
-        labels=labels,
-        clouds={b: bone_cloud(labels, b, smoothing_mm=smoothing_mm, spacing_mm=SPACING_MM) for b in Bone},
-        cartilage_mm=cartilage_points(labels, spacing_mm=1.0),
+def _register_bone(
+    bone: Bone, a: VisitSurfaces, b: VisitSurfaces, hints: tuple[RigidTransform, ...], settings: RegisterSettings
+) -> BoneRegistration:
+    clouds = (a.clouds[bone], b.clouds[bone])
+    fewest = min(len(c.points_mm) for c in clouds)
+    if fewest < FEWEST_POINTS:
+        return _failed(f"the field of view shows too little of the {bone} ({fewest} surface points)")
+    pair = Pair.of(*clouds)
+    posed = find_pose(pair, hints)
+    if overlap(pair, posed) < settings.thresholds.failed_overlap:
+        return _failed(f"the two fields of view hardly share any surface of the {bone}")
+    transform, images, band = posed, None, None
+    for sigma in settings.sigmas_mm:
+        images = _images(bone, a, b, sigma)
+        if images is None:
+            break
+        band = make_band(pair, transform, (a.obstacles(bone), b.obstacles(bone)), settings.band)
+        transform = refine(pair, images, band, transform, settings.refine)
+    final = state(pair, images, band, transform, settings.refine)
+    figures = figures_of(pair, transform, posed, final, (a.labels.grid, b.labels.grid))
+    if figures["residual_mm"] > settings.thresholds.review_residual_mm:
+        figures["mirror_fits_better"] = float(mirrored_fits_better(pair, figures["residual_mm"]))
+    verdict, reasons = assess(figures, bone, settings.thresholds)
+    return BoneRegistration(
+        transform=transform,
+        verdict=verdict,
+        reasons=reasons,
+        similarity=final.similarity,
+        residual_mm=figures.pop("residual_mm"),
+        figures=figures,
     )
 
 
-def _register_bone(bone: Bone, a: _Visit, b: _Visit, hints: tuple[RigidTransform, ...]) -> BoneRegistration:
-    pair = Pair.of(a.clouds[bone], b.clouds[bone])
-    transform = find_pose(pair, hints)
-    if a.volume is not None and b.volume is not None:
-        obstacles = (_obstacles(bone, a), _obstacles(bone, b))
-        parts = (_part(a.volume, a.clouds[bone]), _part(b.volume, b.clouds[bone]))
-        for sigma in SIGMAS_MM:
-            images = (_field(parts[0], sigma), _field(parts[1], sigma))
-            transform = refine(
-                pair, images, obstacles, transform, band_settings=BandSettings(), settings=RefineSettings()
-            )
-    residual = float(np.abs(match(pair, transform).gap_mm).mean())
-    verdict, reasons = assess({"residual_mm": residual})
-    return BoneRegistration(transform=transform, verdict=verdict, reasons=reasons, residual_mm=residual)
+def _images(bone: Bone, a: VisitSurfaces, b: VisitSurfaces, sigma_mm: float) -> tuple[Field, Field] | None:
+    """Images of both visits around the bone under a Gaussian of ``sigma_mm``; None without images."""
+    one, two = a.image_of(bone), b.image_of(bone)
+    if one is None or two is None:
+        return None
+    return field_of(one, sigma_mm=sigma_mm), field_of(two, sigma_mm=sigma_mm)
 
 
-def _obstacles(bone: Bone, visit: _Visit) -> Obstacles:
-    others = [visit.clouds[other].points_mm for other in Bone if other is not bone]
-    return Obstacles.of(visit.cartilage_mm, np.concatenate(others))
+def _failed(reason: str) -> BoneRegistration:
+    return BoneRegistration(transform=RigidTransform.identity(), verdict=Verdict.FAILED, reasons=(reason,))
 
 
-def _part(volume: Volume, cloud: Cloud, margin_mm: float = 8.0) -> Volume:
-    ijk = to_voxels(volume.grid, cloud.points_mm)
-    margin = margin_mm / volume.grid.spacing_mm
-    return crop(volume, np.floor(ijk.min(axis=0) - margin), np.ceil(ijk.max(axis=0) + margin))
-
-
-def _field(volume: Volume, sigma_mm: float) -> Field:
-    return smooth(volume.data, volume.grid, sigma_mm=sigma_mm)
-
-
-def _digest(volume: Volume | None, labels: LabelMap) -> bytes:
+def _digest(volume: Volume | None, labels: LabelMap | None) -> bytes:
+    """Digest of the content of a visit, to put two visits in an order that does not depend on which came first."""
     digest = hashlib.blake2b()
     for image in (labels, volume):
         if image is not None:
             digest.update(image.grid.affine.tobytes())
-            digest.update(image.data.tobytes())
+            digest.update(np.ascontiguousarray(image.data).tobytes())
     return digest.digest()
 
 
 def _inverse(result: BoneRegistration) -> BoneRegistration:
-    return BoneRegistration(
-        transform=result.transform.inverse(),
-        verdict=result.verdict,
-        reasons=result.reasons,
-        similarity=result.similarity,
-        residual_mm=result.residual_mm,
-        figures=result.figures,
-    )
+    return replace(result, transform=result.transform.inverse())

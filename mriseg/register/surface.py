@@ -10,11 +10,13 @@ from scipy.spatial import KDTree
 
 from mriseg.geometry import halfway
 from mriseg.register.cloud import Cloud
-from mriseg.register.motion import NormalEquations, advance, displacement_mm, lever, normal_equations
+from mriseg.register.motion import Residuals, advance, lever, moved_mm, rms
 from mriseg.register.sampling import inside
 from mriseg.types import FloatArray, RigidTransform
 
-TUKEY = 4.685  # 95 % efficiency under Gaussian noise
+TUKEY = 4.685  # 95 % efficiency under Gaussian noise (Huber and Ronchetti 2009, doi:10.1002/9780470434697)
+FACING = 0.5  # cosine between the normals of partners that may lie on the same piece of surface
+FEWEST = 20  # matches that can hold six parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,24 +94,27 @@ def match(pair: Pair, transform: RigidTransform, *, margin_mm: float = 3.0) -> M
     )
 
 
-def surface_equations(matches: Matches, weight: FloatArray, centre_mm: FloatArray) -> NormalEquations:
-    """Normal equations of the gaps; the step of half-way space acts on both visits, hence the factor 2."""
-    jacobian = 2.0 * lever(matches.middle_mm, matches.normals, centre_mm)
-    return normal_equations(jacobian, matches.gap_mm, weight)
+def surface_residuals(matches: Matches, weight: FloatArray, centre_mm: FloatArray) -> Residuals:
+    """Gaps as residuals; a step of half-way space acts on both visits, hence the factor 2."""
+    return Residuals(
+        points_mm=matches.middle_mm,
+        value=matches.gap_mm,
+        jacobian=2.0 * lever(matches.middle_mm, matches.normals, centre_mm),
+        weight=weight,
+    )
 
 
 def robust_weight(gap_mm: FloatArray, *, floor_mm: float) -> FloatArray:
-    """Tukey weight (N,) of each gap: a place where bone grew or was cut counts nothing (Huber & Ronchetti 2009)."""
+    """Tukey weight (N,) of each gap: a place where bone grew or was cut counts nothing."""
     scale = max(1.4826 * float(np.median(np.abs(gap_mm))), floor_mm) if len(gap_mm) else floor_mm
     return np.asarray(np.maximum(1.0 - (gap_mm / (TUKEY * scale)) ** 2, 0.0) ** 2, dtype=np.float64)
 
 
 def match_weight(matches: Matches, *, floor_mm: float) -> FloatArray:
-    """Weight (N,) of each match: robust in the gap, nothing where the two surfaces face apart."""
-    reach = np.where(matches.facing > 0.5, matches.gap_mm, np.inf)
+    """Weight (N,) of each match: robust in the gap, nothing where the partners are far or face apart."""
+    near = matches.distance_mm < 3.0 * max(float(np.median(matches.distance_mm)), 1.0)
     weight = robust_weight(matches.gap_mm, floor_mm=floor_mm)
-    lateral = matches.distance_mm < 3.0 * max(float(np.median(matches.distance_mm)), 1.0)
-    return np.asarray(np.where(np.isfinite(reach) & lateral, weight, 0.0))
+    return np.asarray(np.where(near & (matches.facing > FACING), weight, 0.0), dtype=np.float64)
 
 
 def descend(
@@ -118,13 +123,15 @@ def descend(
     """Match and step until the surface moves less than ``tolerance_mm``."""
     for _ in range(iterations):
         matches = match(pair, transform)
-        weight = match_weight(matches, floor_mm=floor_mm)
-        if np.count_nonzero(weight) < 20:
+        if len(matches.gap_mm) < FEWEST:
             return transform
         centre = matches.middle_mm.mean(axis=0)
-        step = surface_equations(matches, weight, centre).solve()
+        residuals = surface_residuals(matches, match_weight(matches, floor_mm=floor_mm), centre)
+        if np.count_nonzero(residuals.weight) < FEWEST:
+            return transform
+        step = residuals.step()
         transform = advance(transform, step, centre)
-        if displacement_mm(step, matches.middle_mm, centre) < tolerance_mm:
+        if rms(moved_mm(step, matches.middle_mm, centre)) < tolerance_mm:
             break
     return transform
 
@@ -132,10 +139,15 @@ def descend(
 def trimmed_gap_mm(pair: Pair, transform: RigidTransform, *, share: float = 0.8) -> float:
     """Mean of the smallest ``share`` of the partner distances; infinite where the fields of view hardly overlap."""
     distance = np.sort(match(pair, transform).distance_mm)
-    least = 0.3 * (len(pair.baseline_asks) + len(pair.followup_asks))
-    if len(distance) < least:
+    if len(distance) < max(FEWEST, 0.3 * (len(pair.baseline_asks) + len(pair.followup_asks))):
         return float("inf")
-    return float(distance[: max(1, int(share * len(distance)))].mean())
+    return float(distance[: int(share * len(distance))].mean())
+
+
+def overlap(pair: Pair, transform: RigidTransform) -> float:
+    """Share of both surfaces, 0 to 1, that the field of view of the other visit shows."""
+    asked = len(pair.baseline_asks) + len(pair.followup_asks)
+    return len(match(pair, transform).gap_mm) / max(asked, 1)
 
 
 def spread(total: int, count: int) -> npt.NDArray[np.intp]:
