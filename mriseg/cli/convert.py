@@ -31,9 +31,12 @@ def command(
 
     found = scan(dicom)
     written, failed = export_all(found.volumes, out)
+    notes: dict[str, list[str]] = {}
     for volume in found.volumes:
         for note in volume.notes:
-            log.warning("%s: %s", volume.name, note)
+            notes.setdefault(note, []).append(volume.name)
+    for note, names in notes.items():
+        log.warning("%s: %s", names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more", note)
     for path in written:
         typer.echo(path)
     refused = [r for r in (*found.refused, *failed) if not r.kind.harmless]

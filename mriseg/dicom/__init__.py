@@ -1,5 +1,6 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
+from mriseg.dicom.deidentify import Deidentified, Pseudonyms, deidentify, read_secret
 from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
 from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
@@ -7,17 +8,21 @@ from mriseg.dicom.scan import FoundVolume, Scan, scan
 from mriseg.dicom.sidecar import sidecar
 
 __all__ = [
+    "Deidentified",
     "Deviation",
     "FoundVolume",
     "Plane",
+    "Pseudonyms",
     "Refusal",
     "RefusalKind",
     "Scan",
     "SeriesHeader",
     "Severity",
     "compare_protocol",
+    "deidentify",
     "export",
     "export_all",
+    "read_secret",
     "scan",
     "sidecar",
     "write_checked",

@@ -67,7 +67,9 @@ def _direction(frame: Frame, known: list[FloatArray]) -> int:
 
 def _place(frame: Frame) -> object:
     """Position to 0.01 mm; a frame without position is at a place of its own."""
-    return frame.path, frame.index if frame.position is None else tuple(round(p, 2) for p in frame.position)
+    if frame.position is None:
+        return frame.path, frame.index
+    return tuple(round(p, 2) for p in frame.position)
 
 
 def _by_repeat(frames: list[Frame]) -> list[list[Frame]]:

@@ -30,6 +30,7 @@ from mriseg.errors import DicomError
 MR_CLASSES = {"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
 NATIVE = {"1.2.840.10008.1.2": "<", "1.2.840.10008.1.2.1": "<", "1.2.840.10008.1.2.2": ">"}
 IMPLICIT = "1.2.840.10008.1.2"
+OVERLAY_BIT_POSITIONS = tuple(0x60000102 + (group << 16) for group in range(0, 32, 2))
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 MAX_VOXELS = 1 << 28  # of one file; 1024 x 1024 x 256, or 1 GiB as float32
 COMPONENTS = {
@@ -138,7 +139,7 @@ def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int 
         raise HostileFileError(f"the header claims {columns} x {rows} x {count} pixels, more than any MR image has.")
     needed = rows * columns * count * bits // 8
     damage = _damage(claimed, held, needed, count)
-    dtype = _raw_dtype(dataset, top, bits)
+    raw = _raw_format(dataset, top, bits)
     size = needed // count
     frames = tuple(
         replace(
@@ -146,7 +147,7 @@ def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int 
             index=i if many else -1,
             rows=rows,
             columns=columns,
-            raw=(pixels_at + i * size, dtype) if dtype else None,
+            raw=(pixels_at + i * size, *raw) if raw else None,
             damage=damage,
         )
         for i, get in enumerate(_per_frame(top, count))
@@ -173,12 +174,19 @@ def _check_is_mr(top: Get) -> None:
         raise NotMrError("a colour image; expected grey values.")
 
 
-def _raw_dtype(dataset: FileDataset, top: Get, bits: int) -> str | None:
-    """Return the numpy dtype of pixels that need no decoding, or None."""
+def _raw_format(dataset: FileDataset, top: Get, bits: int) -> tuple[str, int] | None:
+    """Return numpy dtype and stored bits of pixels that need no decoding, or None.
+
+    Pixels that share their words with an overlay, a retired habit, are left to pydicom.
+    """
     order = NATIVE.get(str(dataset.file_meta.get("TransferSyntaxUID", "")))
-    if order is None or bits == 8 or bits != whole(top("BitsStored")):
+    stored = whole(top("BitsStored")) or 0
+    shared_words = any(whole(top(tag)) for tag in OVERLAY_BIT_POSITIONS)
+    if order is None or bits not in (16, 32) or not 1 <= stored <= bits or shared_words:
         return None
-    return f"{order}{'i' if whole(top('PixelRepresentation')) else 'u'}{bits // 8}"
+    if whole(top("HighBit")) not in (None, stored - 1):
+        return None
+    return f"{order}{'i' if whole(top('PixelRepresentation')) else 'u'}{bits // 8}", stored
 
 
 def _per_frame(top: Get, count: int) -> list[Get]:

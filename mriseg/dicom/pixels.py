@@ -89,6 +89,19 @@ def _rescale(frame: Frame, pixels: Pixels, out: Pixels) -> None:
             out[...] = pixels * slope + intercept
 
 
+def _stored(pixels: Pixels, bits: int) -> Pixels:
+    """Return pixels as they were meant: the sign is carried up, and values beyond the stored bits are refused."""
+    unused = pixels.dtype.itemsize * 8 - bits
+    if not unused:
+        return pixels
+    if pixels.dtype.kind == "i":
+        signed: Pixels = (pixels << unused) >> unused
+        return signed
+    if pixels.max(initial=0) >> bits:
+        raise DicomError(f"pixel values up to {pixels.max()} need more than the {bits} bits that the header names.")
+    return pixels
+
+
 def _decode(frames: Sequence[Frame]) -> Iterator[Pixels]:
     """Yield stored pixel values (rows, columns) of frames of one file, in ascending order of frame number."""
     first = frames[0]
@@ -99,10 +112,11 @@ def _decode(frames: Sequence[Frame]) -> Iterator[Pixels]:
                 yield from iter_pixels(file, indices=indices, raw=True)
                 return
             for frame in frames:
-                offset, dtype = frame.raw or first.raw
+                offset, dtype, stored = frame.raw or first.raw
                 size = frame.rows * frame.columns * np.dtype(dtype).itemsize
                 file.seek(offset)
-                yield np.frombuffer(file.read(size), dtype=dtype).reshape(frame.rows, frame.columns)
+                pixels = np.frombuffer(file.read(size), dtype=dtype).reshape(frame.rows, frame.columns)
+                yield _stored(pixels, stored)
     except DicomError as error:
         raise DicomError(f"{first.path.name}: {error}") from error
     except Exception as error:  # decoders raise many types on damaged data

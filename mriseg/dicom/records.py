@@ -65,11 +65,14 @@ class Refusal:
 class SeriesHeader:
     """Facts of one volume that decide which series is used and whether two visits match.
 
-    Times are milliseconds, lengths mm, angles degrees; None or "" where the header says nothing. Fields that could
-    identify a patient are kept out of ``repr`` and must not be written to any output.
+    Times are milliseconds, lengths mm, angles degrees; None or "" where the header says nothing. Texts hold known
+    technical words alone (:func:`mriseg.dicom.naming.clean`). Fields that could identify a patient are kept out of
+    ``repr`` and must not be written to any output.
 
     Parameters
     ----------
+    description, protocol : str
+        As they are in the header, to match rules against. Identifying; ``label`` is fit for output.
     spacing_mm : tuple of float, (3,)
         Along columns, rows and slices; the last one from slice positions wherever there are two slices.
     shape : tuple of int, (3,)
@@ -90,8 +93,7 @@ class SeriesHeader:
     field_tesla: float | None
     coil: str
     software: str
-    description: str
-    protocol: str
+    label: str
     sequence_name: str
     scanning_sequence: str
     sequence_variant: str
@@ -113,6 +115,8 @@ class SeriesHeader:
     laterality_tag: str
     burned_in: bool
     lossy: bool
+    description: str = field(repr=False)
+    protocol: str = field(repr=False)
     trial_subject: str = field(repr=False)
     trial_timepoint: str = field(repr=False)
     patient_key: str = field(repr=False)
@@ -124,8 +128,9 @@ class Frame:
     """One two-dimensional image: a classic file, or one frame of a multi-frame file.
 
     Positions and directions are DICOM's LPS mm. ``split`` holds the values that may tell apart images at one position
-    (temporal position, acquisition, b-value...), by name. ``raw`` is (byte offset, numpy dtype) of uncompressed pixels
-    that can be read without parsing the file again. ``damage`` says why the pixels cannot be complete.
+    (temporal position, acquisition, b-value...), by name. ``raw`` is (byte offset, numpy dtype, bits stored) of
+    uncompressed pixels that can be read without parsing the file again. ``damage`` says why the pixels cannot
+    be complete.
     """
 
     path: Path
@@ -147,7 +152,7 @@ class Frame:
     slope: float
     intercept: float
     philips_slope: float | None
-    raw: tuple[int, str] | None
+    raw: tuple[int, str, int] | None
     in_acquisition: int | None
     damage: str = ""
 

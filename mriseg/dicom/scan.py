@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from mriseg.dicom.content import holds_two_knees
 from mriseg.dicom.describe import series_header
 from mriseg.dicom.grouping import drop_copies, group
 from mriseg.dicom.headers import FileHeader, NotMrError, read_header
@@ -59,15 +60,19 @@ class FoundVolume:
         Raises
         ------
         DicomError
-            Where a file cannot be decoded or copies of a slice differ; and for a volume without position unless
-            ``allow_unplaced``.
+            Where a file cannot be decoded, copies of a slice differ or two knees are seen; and for a volume without
+            position unless ``allow_unplaced``.
         """
         if not (self.placed or allow_unplaced):
             raise DicomError(f"{self.name}: the header has no position; nothing can be measured on this volume.")
         try:
-            return Volume(data=read_pixels(self.stack, self.copies), grid=self.stack.grid)
+            volume = Volume(data=read_pixels(self.stack, self.copies), grid=self.stack.grid)
         except DicomError as error:
             raise DicomError(f"{self.name}: {error}") from error
+        if self.placed and holds_two_knees(volume):
+            slices = f"{self.stack.frames[0].label} to {self.stack.frames[-1].label}"
+            raise DicomError(f"{self.name}: two knees lie in one field of view ({slices}); crop to one knee first.")
+        return volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,22 +91,38 @@ def scan(root: Path) -> Scan:
     DicomError
         Where ``root`` does not exist. Everything wrong below it is a :class:`Refusal`.
     """
-    if not root.exists():
-        raise DicomError(f"{root.name}: no such file or folder.")
-    refused: list[Refusal] = []
-    paths = list(_walk(root, refused))
+    paths, refused = find_files(root)
     series: dict[str, list[FileHeader]] = defaultdict(list)
     with quiet(), ThreadPoolExecutor(THREADS) as pool:
         for path, found in zip(paths, pool.map(_try_header, paths), strict=True):
             if isinstance(found, FileHeader):
                 series[found.series_uid].append(found)
             else:
-                name = _relative(path, root)
-                refused.append(Refusal(name=name, reason=str(found), kind=_kind(found), files=(name,)))
+                refused.append(refuse(path, root, found))
         volumes = [v for headers in series.values() for v in _volumes(headers, root, refused)]
     volumes.sort(key=lambda v: (v.header.series_number or 0, v.name, v.header.echo_ms or 0.0, v.series_uid))
     names = unique([v.name for v in volumes])
     return Scan(volumes=tuple(_renamed(v, n) for v, n in zip(volumes, names, strict=True)), refused=tuple(refused))
+
+
+def find_files(root: Path) -> tuple[list[Path], list[Refusal]]:
+    """List every file below a folder and in its archives, and what could not be listed.
+
+    Raises
+    ------
+    DicomError
+        Where ``root`` does not exist.
+    """
+    if not root.exists():
+        raise DicomError(f"{root.name}: no such file or folder.")
+    refused: list[Refusal] = []
+    return list(_walk(root, refused)), refused
+
+
+def refuse(path: Path, root: Path, error: Exception) -> Refusal:
+    """Record that a file was not used."""
+    reason = str(error) if isinstance(error, DicomError) else "the file cannot be read or written."
+    return _refusal(path, root, reason, _kind(error))
 
 
 def _walk(root: Path, refused: list[Refusal]) -> Iterator[Path]:
@@ -122,10 +143,17 @@ def _walk(root: Path, refused: list[Refusal]) -> Iterator[Path]:
         if (facts.st_dev, facts.st_ino) in seen:
             continue
         seen.add((facts.st_dev, facts.st_ino))
-        folders.extend(Path(e.path) for e in reversed(entries) if e.is_dir())
+        folders.extend(Path(e.path) for e in reversed(entries) if _is_folder(e))
         for entry in entries:
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 yield from _expand(Path(entry.path), root, refused)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _expand(path: Path, root: Path, refused: list[Refusal]) -> Iterator[Path]:

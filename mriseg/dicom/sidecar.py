@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from mriseg.dicom.naming import describe
 from mriseg.dicom.scan import FoundVolume
 
 
@@ -25,12 +24,12 @@ def sidecar(found: FoundVolume, **extra: Any) -> dict[str, Any]:
         "study_uid": header.study_uid,
         "sop_uids": list(found.sop_uids),
         "series_number": header.series_number,
-        "description": describe(header.description),
+        "description": header.label,
         "manufacturer": header.manufacturer,
         "model": header.model,
         "field_tesla": header.field_tesla,
         "software": header.software,
-        "sequence_name": describe(header.sequence_name),
+        "sequence_name": header.sequence_name,
         "scanning_sequence": header.scanning_sequence,
         "sequence_variant": header.sequence_variant,
         "acquisition_type": header.acquisition_type,

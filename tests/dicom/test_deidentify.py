@@ -1,0 +1,259 @@
+"""What leaves ``dicom`` carries no identity, and the images stay the same images."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import PersonName
+from typer.testing import CliRunner
+
+from mriseg.cli import app
+from mriseg.dicom import Pseudonyms, compare_protocol, deidentify, export_all, read_secret, scan, sidecar
+from mriseg.dicom.sources import quiet
+from mriseg.errors import DicomError
+from tests.dicom.builders import Stack, classic, enhanced, save
+
+NAMES = Pseudonyms(secret=b"a secret of sixteen bytes and more")
+
+# Tags of every text type, in the main data set: direct identity, free text, codes and technical text.
+PLANTED_TAGS = """
+PatientName PatientID OtherPatientIDs OtherPatientNames PatientAddress PatientComments PatientTelephoneNumbers
+PatientMotherBirthName EthnicGroup AccessionNumber InstitutionName InstitutionAddress ReferringPhysicianName
+OperatorsName PerformingPhysicianName StationName StudyID StudyDescription SeriesDescription ProtocolName
+DeviceSerialNumber ImageComments RequestedProcedureDescription PerformedProcedureStepDescription
+ClinicalTrialSubjectID ClinicalTrialSponsorName AdditionalPatientHistory ManufacturerModelName SoftwareVersions
+SequenceName ReceiveCoilName BodyPartExamined RetrieveAETitle StackID
+""".split()  # noqa: SIM905
+
+
+def planted(ds: Dataset) -> list[str]:
+    """Write identifying strings into every kind of element; return all of them."""
+    words: list[str] = []
+
+    def word() -> str:
+        words.append(f"ZQIDENT{len(words):02d}Q")
+        return words[-1]
+
+    def put(target: Dataset, name: str, value: str) -> None:
+        tag = pydicom.tag.Tag(name)
+        vr = dictionary_VR(tag)
+        target[name] = DataElement(tag, vr, "0" if vr not in ("PN", "UR") else "")
+        target[name]._value = PersonName(value) if vr == "PN" else value
+
+    for name in PLANTED_TAGS:
+        put(ds, name, word())
+    ds.PatientName = f"{words[0]}^{word()}={word()}=" + word()
+    inner, outer = Dataset(), Dataset()
+    put(inner, "PatientName", word())
+    put(inner, "ImageComments", word())
+    outer.ReferencedImageSequence = Sequence([inner])
+    put(outer, "RequestedProcedureDescription", word())
+    ds.RequestAttributesSequence = Sequence([outer])
+    siemens = ds.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
+    siemens.add_new(0x10, "OB", b"binary " + word().encode() + b" header ")
+    secret = Dataset()
+    put(secret, "PatientID", word())
+    siemens.add_new(0x20, "SQ", Sequence([secret]))
+    ds.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "LO", word())
+    ds.private_block(0x2005, word(), create=True).add_new(0x0E, "FL", 2.0)
+    ds.add_new(0x00091010, "UN", word().encode())
+    ds.add_new(0x60003000, "OW", (word() + "1").encode())
+    ds.add_new(0x60000010, "US", 8)
+    ds.add_new(0xFFFCFFFC, "OB", word().encode() + b"x")
+    ds.PixelData = ds.PixelData + (word() + "1").encode()
+    ds.preamble = (word() + " in the preamble").encode().ljust(128, b"\0")
+    return words
+
+
+def text_of(folder: Path) -> bytes:
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    return b"".join(p.read_bytes() + str(p).encode() for p in files)
+
+
+@pytest.fixture
+def identified(tmp_path: Path) -> tuple[Path, list[str]]:
+    slices = classic(Stack())
+    with quiet():
+        words, *_ = [planted(ds) for ds in slices]
+        save(slices, tmp_path / "dicom")
+    raw = text_of(tmp_path / "dicom")
+    assert len(words) >= 40
+    assert all(word.encode() in raw for word in words)
+    return tmp_path / "dicom", words
+
+
+def test_forty_planted_strings_are_gone_from_the_copy(identified: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, words = identified
+    result = deidentify(folder, tmp_path / "out", NAMES)
+    assert len(result.written) == 6
+    content = text_of(tmp_path / "out") + repr(result).encode()
+    assert not [w for w in words if w.encode() in content or w.encode("utf-16-le") in content]
+    assert b"20240310" not in content
+
+
+def test_forty_planted_strings_are_in_no_output_of_convert(
+    identified: tuple[Path, list[str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, words = identified
+    caplog.set_level(logging.DEBUG)
+    found = scan(folder)
+    export_all(found.volumes, tmp_path / "out")
+    run = CliRunner().invoke(app, ["convert", str(folder), str(tmp_path / "cli")])
+    (volume,) = found.volumes
+    content = text_of(tmp_path / "out") + text_of(tmp_path / "cli") + caplog.text.encode() + run.output.encode()
+    content += repr(found).encode() + str(sidecar(volume)).encode()
+    content += str(
+        compare_protocol(volume.header, scan(Path(pydicom.data.get_testdata_file("MR_small.dcm"))).volumes[0].header)
+    ).encode()
+    assert not [w for w in words if w.encode() in content]
+    assert b"2024" not in content
+
+
+def test_damaged_files_quote_nothing_in_their_refusals(identified: tuple[Path, list[str]]) -> None:
+    folder, words = identified
+    path = folder / "im0003.dcm"
+    data = path.read_bytes()
+    for cut in range(140, len(data), 97):
+        path.write_bytes(data[:cut])
+        said = " ".join(map(str, scan(folder).refused))
+        assert not [w for w in words if w in said]
+
+
+def test_the_images_stay_the_same(tmp_path: Path) -> None:
+    for ds, name in ((classic(Stack()), "classic"), ([enhanced(Stack(), echoes=(4.5, 9.0))], "enhanced")):
+        save(ds, tmp_path / name)
+        deidentify(tmp_path / name, tmp_path / f"{name}-out", NAMES)
+        before, after = scan(tmp_path / name).volumes, scan(tmp_path / f"{name}-out").volumes
+        assert len(before) == len(after)
+        for a, b in zip(before, after, strict=True):
+            np.testing.assert_array_equal(a.read().data, b.read().data)
+            assert a.read().grid.same_as(b.read().grid, tolerance_mm=1e-6)
+            assert not compare_protocol(a.header, b.header)
+            assert a.name == b.name
+            assert not set(a.sop_uids) & set(b.sop_uids)
+
+
+@pytest.mark.parametrize("name", ["MR_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm", "MR_small_RLE.dcm",
+                                  "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm"])  # fmt: skip
+def test_files_of_other_people_in_every_syntax(name: str, tmp_path: Path) -> None:
+    path = Path(pydicom.data.get_testdata_file(name))
+    result = deidentify(path, tmp_path, NAMES)
+    (before,), (after,) = scan(path).volumes, scan(tmp_path).volumes
+    np.testing.assert_array_equal(before.read().data, after.read().data)
+    assert result.warnings  # a derived image that does not say whether text is burned in
+    assert "CompressedSamples" not in text_of(tmp_path).decode("latin-1")
+
+
+def test_identifiers_are_remapped_consistently(tmp_path: Path) -> None:
+    save(classic(Stack()), tmp_path / "a")
+    save(classic(Stack(), number=4), tmp_path / "b")
+    deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    deidentify(tmp_path / "b", tmp_path / "y", NAMES)
+    (a,), (b,) = scan(tmp_path / "x").volumes, scan(tmp_path / "y").volumes
+    assert a.header.study_uid == b.header.study_uid
+    assert a.series_uid != b.series_uid
+    assert a.header.patient_key == b.header.patient_key != "MRN-1"
+    deidentify(tmp_path / "a", tmp_path / "z", Pseudonyms(secret=b"another secret of a study"))
+    assert scan(tmp_path / "z").volumes[0].header.patient_key != a.header.patient_key
+
+
+def test_intervals_between_visits_survive(tmp_path: Path) -> None:
+    save(classic(Stack()), tmp_path / "a" / "1")
+    save(classic(Stack(seed=2), AcquisitionDate="20240911", AcquisitionTime="071500"), tmp_path / "a" / "2")
+    other = classic(Stack(seed=3), PatientID="MRN-2")
+    save(other, tmp_path / "a" / "3")
+    deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    acquired = {}
+    for volume in scan(tmp_path / "x").volumes:
+        assert volume.header.acquired is not None
+        acquired.setdefault(volume.header.patient_key, []).append(volume.header.acquired)
+    first, second = sorted(max(acquired.values(), key=len))
+    assert (second.date() - first.date()).days == 185
+    assert (second.hour, second.minute) == (7, 15)
+    assert len({v[0].date() for v in acquired.values()}) == 2
+
+
+def test_the_copy_says_what_was_done_and_is_valid(tmp_path: Path) -> None:
+    save(classic(Stack()), tmp_path / "a")
+    copy = pydicom.dcmread(deidentify(tmp_path / "a", tmp_path / "x", NAMES).written[0])
+    assert copy.PatientIdentityRemoved == "YES"
+    assert copy.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert [c.CodeValue for c in copy.DeidentificationMethodCodeSequence] == ["113100", "113105", "113107"]
+    assert copy.PatientBirthDate == copy.AccessionNumber == ""
+    assert copy.file_meta.MediaStorageSOPInstanceUID == copy.SOPInstanceUID
+    assert UID(copy.SOPInstanceUID).is_valid
+
+
+def test_needed_private_numbers_stay(tmp_path: Path) -> None:
+    slices = classic(Stack(), Manufacturer="Philips", RescaleSlope="1.5", RescaleIntercept="0")
+    for ds in slices:
+        ds.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", 0.0125)
+    save(slices, tmp_path / "a")
+    deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    (before,), (after,) = scan(tmp_path / "a").volumes, scan(tmp_path / "x").volumes
+    np.testing.assert_array_equal(before.read().data, after.read().data)
+
+
+def test_what_is_no_mr_image_is_left_out(tmp_path: Path) -> None:
+    source = Path(pydicom.__file__).parent / "data/test_files"
+    for name in ("reportsi.dcm", "CT_small.dcm", "rtplan.dcm", "README.txt"):
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    result = deidentify(tmp_path, tmp_path.parent / "x", NAMES)
+    assert not result.written
+    assert len(result.refused) == 4
+
+
+def test_announced_text_is_warned_of(tmp_path: Path) -> None:
+    save(classic(Stack(), BurnedInAnnotation="YES"), tmp_path / "a")
+    (warning,) = deidentify(tmp_path / "a", tmp_path / "x", NAMES).warnings
+    assert "6 images may show burned-in text" in warning
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "trial.secret"
+    assert read_secret(path) == read_secret(path)
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_text("short")
+    with pytest.raises(DicomError, match="too short"):
+        read_secret(path)
+
+
+def test_the_copy_must_not_lie_inside_its_source(tmp_path: Path) -> None:
+    with pytest.raises(DicomError, match="inside"):
+        deidentify(tmp_path, tmp_path / "out", NAMES)
+
+
+def test_implicit_and_explicit_syntax_are_kept(tmp_path: Path) -> None:
+    for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
+        save(classic(Stack()), tmp_path / syntax, syntax=syntax)
+        deidentify(tmp_path / syntax, tmp_path / f"{syntax}-out", NAMES)
+        (volume,) = scan(tmp_path / f"{syntax}-out").volumes
+        assert volume.read().data.max() == Stack().pixels.max()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    save(classic(Stack()), tmp_path / "a")
+    arguments = ["deidentify", str(tmp_path / "a"), str(tmp_path / "x"), "--secret", str(tmp_path / "s")]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0, run.output
+    assert "6 images written" in run.output
+
+
+def test_the_sidecar_is_json_and_names_its_sources(tmp_path: Path) -> None:
+    save(classic(Stack()), tmp_path)
+    (found,) = scan(tmp_path).volumes
+    facts = json.loads(json.dumps(sidecar(found, visit="m06")))
+    assert facts["series_uid"] == found.series_uid
+    assert len(facts["sop_uids"]) == 6
+    assert facts["visit"] == "m06"
+    assert keyword_for_tag(0x00100010) not in facts
