@@ -4,7 +4,8 @@ from mriseg.dicom.deidentify import Deidentified, Pseudonyms, deidentify, read_s
 from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
 from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
-from mriseg.dicom.scan import FoundVolume, Scan, scan
+from mriseg.dicom.scan import FoundVolume, Scan, matching_volume, scan
+from mriseg.dicom.seg import read_seg, write_seg
 from mriseg.dicom.sidecar import sidecar
 
 __all__ = [
@@ -22,8 +23,11 @@ __all__ = [
     "deidentify",
     "export",
     "export_all",
+    "matching_volume",
     "read_secret",
+    "read_seg",
     "scan",
     "sidecar",
     "write_checked",
+    "write_seg",
 ]

@@ -89,7 +89,7 @@ def read_header(path: Path) -> FileHeader:
     """
     with open_dicom(path) as file:
         try:
-            dataset = read_partial(file, stop_when=_at_pixels)
+            dataset = read_partial(file, stop_when=at_pixels)
         except RecursionError as error:
             raise HostileFileError("sequences are nested without end.") from error
         except Exception as error:  # pydicom raises many types on damaged bytes; their text quotes header values
@@ -106,7 +106,8 @@ def read_header(path: Path) -> FileHeader:
         raise DicomError(f"the header is damaged ({type(error).__name__}).") from error
 
 
-def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001
+def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001
+    """Stop reading a file before its pixels."""
     return tag in PIXEL_DATA
 
 

@@ -48,7 +48,7 @@ def read_pixels(stack: Stack, copies: Sequence[tuple[Frame, Frame]] = ()) -> npt
     .. [1] Chenevert et al., *Translational Oncology* 2014;7:65-71, doi:10.1593/tlo.13811.
     """
     data = np.empty(stack.grid.shape, dtype=np.float32)
-    slices = _as_slices(data, stack)
+    slices = as_slices(data, stack)
     files: dict[Path, list[tuple[int, Frame]]] = defaultdict(list)
     for k, frame in enumerate(stack.frames):
         files[frame.path].append((k, frame))
@@ -68,8 +68,8 @@ def read_pixels(stack: Stack, copies: Sequence[tuple[Frame, Frame]] = ()) -> npt
     return data
 
 
-def _as_slices(data: npt.NDArray[np.float32], stack: Stack) -> npt.NDArray[np.float32]:
-    """View an array on the grid of a stack as (slices, rows, columns), so that slices are written in place."""
+def as_slices(data: Pixels, stack: Stack) -> Pixels:
+    """View an array on the grid of a stack as (slices, rows, columns): what is written to it is written in place."""
     axes, flips = stack.orientation[:, 0].astype(int), stack.orientation[:, 1].astype(int)
     view = data.transpose(axes)[tuple(slice(None, None, flip) for flip in flips)]
     return view.transpose(2, 1, 0)

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from mriseg.dicom.content import holds_two_knees
 from mriseg.dicom.describe import series_header
 from mriseg.dicom.grouping import drop_copies, group
@@ -19,7 +21,8 @@ from mriseg.dicom.records import Frame, Refusal, RefusalKind, SeriesHeader
 from mriseg.dicom.sources import HostileFileError, NotDicomError, members, quiet
 from mriseg.dicom.stacks import Stack, build
 from mriseg.errors import DicomError
-from mriseg.types import Volume
+from mriseg.geometry import apply_affine
+from mriseg.types import Grid, Volume
 
 THREADS = 4
 
@@ -268,3 +271,29 @@ def _found(
 
 def _renamed(volume: FoundVolume, name: str) -> FoundVolume:
     return volume if volume.name == name else replace(volume, name=name)
+
+
+def matching_volume(found: Scan, grid: Grid) -> FoundVolume:
+    """Return the one volume whose voxels a label map on ``grid`` lies on, whole or in part.
+
+    Echoes of one series share their voxels: the first of them is returned.
+
+    Raises
+    ------
+    DicomError
+        Where no volume, or volumes of several series, fit.
+    """
+    fitting = [v for v in found.volumes if v.placed and _shares_voxels(v.stack.grid, grid)]
+    series = {v.series_uid for v in fitting}
+    if len(series) != 1:
+        names = ", ".join(v.name for v in fitting) or "none"
+        raise DicomError(f"expected one series on the grid of the label map, found {len(series)} ({names}).")
+    return fitting[0]
+
+
+def _shares_voxels(series: Grid, labels: Grid) -> bool:
+    """Whether both ends of ``labels`` fall on voxels of ``series``."""
+    ends = apply_affine(labels.affine, np.array([np.zeros(3), np.array(labels.shape) - 1.0]))
+    voxels = apply_affine(np.asarray(np.linalg.inv(series.affine)), ends)
+    inside = (voxels > -0.5).all() and (voxels < np.array(series.shape) - 0.5).all()
+    return bool(inside and np.abs(voxels - np.rint(voxels)).max() < 0.05)
