@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial import KDTree
 
+from mriseg.geometry import apply_affine
 from mriseg.measure.fields import VisitFields
-from mriseg.surfaces import Surface, closest_points, level_surface, moved, sample, submesh, vertex_areas, vertex_normals
+from mriseg.surfaces import Surface, closest_points, sample, submesh, vertex_areas, vertex_normals
 from mriseg.types import Array, FloatArray
 
-HEIGHTS_MM = np.arange(0.0, 1.3, 0.2)  # above the bone: cartilage starts here or is not there
+STEP_MM = 0.2
+HEIGHTS_MM = np.arange(-0.8, 1.61, STEP_MM)  # of the column over the bone in which cartilage is looked for
 INWARD_MM = np.arange(0.2, 0.9, 0.2)  # below the articular surface
+FACING = 0.5  # cosine between bone and articular surface: steeper is the wall of a lesion
+WALL_REACH = 2  # triangles on either side of a wall over which the smoothed label rises
+RIM_COLUMN_MM, LEAST_COLUMN_MM = 0.35, 0.12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,17 +27,17 @@ class Cartilage:
 
     Parameters
     ----------
-    cover : array, (V,)
-        Positive where cartilage covers the bone, negative where it does not; zero on the edge.
+    column_mm : array, (V,)
+        Height of cartilage in a short column on the bone, smoothed; see :func:`cover_field`.
     thickness_mm : array, (V,)
-        Distance from this visit's own bone edge below the vertex to the outer surface.
+        Distance from this visit's own bone edge below the vertex to the articular surface; inf without any.
     outer_mm, outer_area_mm2, outer_distance_mm : arrays, (N, 3), (N,), (N,)
         Points of the articular cartilage surface, the area that each stands for, and their distance to the bone.
     voxels_mm, voxel_mm3 : array (M, 3), float
         Centres of the cartilage voxels and the volume of one.
     """
 
-    cover: FloatArray
+    column_mm: FloatArray
     thickness_mm: FloatArray
     outer_mm: FloatArray
     outer_area_mm2: FloatArray
@@ -40,56 +46,73 @@ class Cartilage:
     voxel_mm3: float
 
 
-def cartilage_on(surface: Surface, fields: VisitFields) -> Cartilage:
-    """Measure the cartilage of one visit on the shared bone ``surface`` (V vertices, half-way space)."""
-    back = fields.to_visit.inverse()
-    own = moved(level_surface(fields.bone, fields.grid), back)
-    outer = moved(level_surface(fields.outer, fields.grid), back)
-    cover = cover_field(surface, fields)
+def cartilage_on(surface: Surface, fields: VisitFields, own: Surface, outer: Surface) -> Cartilage:
+    """Measure the cartilage of one visit on the shared bone ``surface`` (V vertices).
+
+    ``own`` and ``outer`` are the bone surface of this visit alone and the surface of bone and cartilage together; all
+    three are in half-way space.
+    """
     near, _ = submesh(outer, _close(outer.vertices_mm, surface.vertices_mm, reach_mm=10.0))
-    bone_near, _ = submesh(own, _close(own.vertices_mm, surface.vertices_mm, reach_mm=5.0))
-    distance, _ = closest_points(surface.vertices_mm, near)
-    offset, _ = closest_points(surface.vertices_mm, bone_near)
-    above = sample(fields.bone, fields.grid, fields.to_visit.apply(surface.vertices_mm), outside=0.0) > 0
-    articular = _articular(near, fields)
-    area = vertex_areas(near)[articular]
-    points = near.vertices_mm[articular]
+    joint, joint_area = _articular(near, surface, fields)
+    distance, _ = closest_points(surface.vertices_mm, joint)
     voxels = np.argwhere(fields.cartilage).astype(np.float64)
     return Cartilage(
-        cover=cover,
-        thickness_mm=np.maximum(distance + np.where(above, offset, -offset), 0.0),
-        outer_mm=points,
-        outer_area_mm2=area,
-        outer_distance_mm=closest_points(points, bone_near)[0],
-        voxels_mm=back.apply(voxels @ fields.grid.affine[:3, :3].T + fields.grid.affine[:3, 3]),
+        column_mm=_columns(surface, fields),
+        thickness_mm=np.maximum(distance + _offset(surface, fields, own), 0.0),
+        outer_mm=joint.vertices_mm,
+        outer_area_mm2=joint_area,
+        outer_distance_mm=closest_points(joint.vertices_mm, own)[0],
+        voxels_mm=fields.to_visit.inverse().apply(apply_affine(fields.grid.affine, voxels)),
         voxel_mm3=fields.grid.voxel_mm3,
     )
 
 
-def cover_field(surface: Surface, fields: VisitFields) -> FloatArray:
-    """Half-height contour of cartilage just above the bone, (V,): positive where covered.
+def _offset(surface: Surface, fields: VisitFields, own: Surface) -> FloatArray:
+    """Height (V,) in mm of the shared surface over the bone of this visit; negative below it."""
+    if own is surface:
+        return np.zeros(len(surface.vertices_mm))
+    height, _ = closest_points(surface.vertices_mm, own)
+    above = sample(fields.bone, fields.grid, fields.to_visit.apply(surface.vertices_mm), outside=0.0) > 0
+    return np.where(above, height, -height)
 
-    The label, smoothed, is looked up along the outward normal; its highest value is compared with half of the value
-    over sound cartilage. Half height puts the wall of a lesion where it is, whatever the smoothing.
-    """
+
+def _columns(surface: Surface, fields: VisitFields) -> FloatArray:
+    """Integral of the smoothed cartilage label along the normal of each vertex (V,), mm."""
     normals = vertex_normals(surface)
-    best = np.zeros(len(surface.vertices_mm))
+    total = np.zeros(len(surface.vertices_mm))
     for height in HEIGHTS_MM:
         points = fields.to_visit.apply(surface.vertices_mm + height * normals)
-        np.maximum(best, sample(fields.occupancy, fields.grid, points, outside=0.0), out=best)
-    sound = best[best > 0.6]
-    plateau = float(np.median(sound)) if sound.size else 1.0
-    return best - 0.5 * plateau
+        total += sample(fields.occupancy, fields.grid, points, outside=0.0)
+    return total * STEP_MM
 
 
-def _articular(outer: Surface, fields: VisitFields) -> Array:
-    """Vertices (N,) bool of the outer surface with cartilage just below."""
+def cover_field(column_mm: FloatArray, coverage: FloatArray, graph: sparse.csr_array) -> FloatArray:
+    """Say where cartilage covers the bone, (V,): positive where it does, negative where not, zero on the edge.
+
+    The wall of a lesion stands where the smoothed column of cartilage has half of its height beside the wall: half
+    height is the true place whatever the smoothing, and thin cartilage is compared with its own neighbourhood. Along
+    the outer margin (``coverage`` of the atlas below 1) cartilage thins out instead, and ends at a fixed small height.
+    """
+    beside = column_mm
+    for _ in range(WALL_REACH):
+        beside = np.maximum(beside, np.maximum.reduceat(beside[graph.indices], graph.indptr[:-1]))
+    half = 0.5 * beside
+    inner = np.clip((coverage - 0.5) / 0.45, 0.0, 1.0)
+    rim = np.minimum(half, RIM_COLUMN_MM)
+    return column_mm - np.maximum(inner * half + (1.0 - inner) * rim, LEAST_COLUMN_MM)
+
+
+def _articular(outer: Surface, bone: Surface, fields: VisitFields) -> tuple[Surface, FloatArray]:
+    """Joint side of the outer surface: cartilage just below and facing as the bone does; and its vertex areas (N,)."""
     normals = vertex_normals(outer)
     best = np.zeros(len(outer.vertices_mm))
     for depth in INWARD_MM:
         points = fields.to_visit.apply(outer.vertices_mm - depth * normals)
         np.maximum(best, sample(fields.occupancy, fields.grid, points, outside=0.0), out=best)
-    return np.asarray(best > 0.5)
+    _, below = KDTree(bone.vertices_mm).query(outer.vertices_mm, workers=2)
+    facing = np.einsum("ij,ij->i", vertex_normals(bone)[below], normals)
+    joint, _ = submesh(outer, (best > 0.5) & (facing > FACING))
+    return joint, vertex_areas(joint)
 
 
 def _close(points: FloatArray, reference: FloatArray, *, reach_mm: float) -> Array:

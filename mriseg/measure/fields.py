@@ -45,12 +45,13 @@ class VisitFields:
     to_visit: RigidTransform
 
 
-def label_points(labels: LabelMap, *wanted: int) -> FloatArray:
-    """Corners of the box (8, 3) RAS mm that holds the voxels of ``wanted`` labels; (0, 3) where there are none."""
-    index = [np.flatnonzero(labels.mask(*wanted).any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    if not all(i.size for i in index):
+def label_points(labels: LabelMap, label: int) -> FloatArray:
+    """Corners of the box (8, 3) RAS mm that holds the voxels of one label; (0, 3) where there are none."""
+    boxes = ndimage.find_objects(labels.data, max_label=label)
+    box = boxes[label - 1] if len(boxes) >= label else None
+    if box is None:
         return np.empty((0, 3))
-    ends = [(float(i[0]), float(i[-1])) for i in index]
+    ends = [(float(part.start), float(part.stop - 1)) for part in box]
     corners = np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T
     return apply_affine(labels.grid.affine, corners)
 
@@ -94,6 +95,14 @@ def on_grid(field: Array, grid: Grid, to_visit: RigidTransform, half: Grid) -> F
         field, matrix[:3, :3], offset=matrix[:3, 3], output_shape=half.shape, order=1, mode="nearest"
     )
     return np.asarray(sampled, dtype=np.float64)
+
+
+def resampled(fields: VisitFields, half: Grid) -> tuple[FloatArray, FloatArray]:
+    """Bone and outer field of one visit on the half-way grid."""
+    return (
+        on_grid(fields.bone, fields.grid, fields.to_visit, half),
+        on_grid(fields.outer, fields.grid, fields.to_visit, half),
+    )
 
 
 def mean_on_grid(

@@ -91,7 +91,9 @@ def _lesion(bed: Bed, name: str, depth: FloatArray, *, kind: str, mask: Array, s
     area = float(share.sum())
     mean = BARE_DEPTH_PCT if kind == FULL else float(depth @ share) / area
     deepest = BARE_DEPTH_PCT if kind == FULL else float(np.quantile(depth[mask], 0.95))
-    grade = 4 if kind == FULL else 3 if deepest >= HALF_DEPTH_PCT else 2
+    # Near its walls a lesion measures shallower than it is: its grade is that of the deeper half.
+    floor = BARE_DEPTH_PCT if kind == FULL else float(np.quantile(depth[mask], 0.7))
+    grade = 4 if kind == FULL else 3 if floor >= HALF_DEPTH_PCT else 2
     expected = np.nan_to_num(bed.expected_mm)
     lost = expected if kind == FULL else np.maximum(expected - np.nan_to_num(bed.thickness_mm), 0.0)
     codes = np.bincount(bed.code, weights=share, minlength=len(Region) + 1)[1:]

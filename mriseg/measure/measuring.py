@@ -127,7 +127,7 @@ def _measure_bones(
 
 
 def _present(labels: LabelMap, bone: Bone) -> bool:
-    return bool(labels.mask(bone.label).any() and labels.mask(bone.cartilage).any())
+    return bool((labels.data == bone.label).any() and (labels.data == bone.cartilage).any())
 
 
 def _motion(

@@ -11,10 +11,18 @@ from scipy.spatial import KDTree
 
 from mriseg.atlas import Carried, OnSurface, carry, load_atlas, values_at
 from mriseg.errors import MeasurementError
-from mriseg.geometry import apply_affine
-from mriseg.measure.coverage import Cartilage, cartilage_on
-from mriseg.measure.expected import rise, scale_to_knee
-from mriseg.measure.fields import coarse_bone_field, crop_around, label_points, mean_on_grid, visit_fields
+from mriseg.geometry import apply_affine, isotropic_grid
+from mriseg.measure.coverage import Cartilage, cartilage_on, cover_field
+from mriseg.measure.expected import expected_thickness, rise
+from mriseg.measure.fields import (
+    VisitFields,
+    coarse_bone_field,
+    crop_around,
+    label_points,
+    mean_on_grid,
+    resampled,
+    visit_fields,
+)
 from mriseg.measure.footprint import bare_area, bare_share, components, distance_to, total_area
 from mriseg.measure.lesions import Bed
 from mriseg.measure.metrics import Pieces, pieces
@@ -33,7 +41,7 @@ from mriseg.types import (
     VertexState,
 )
 
-REACH_MM = 8.0  # of the shared surface around the expected and the seen cartilage
+REACH_MM = 5.0  # of the shared surface around the expected and the seen cartilage
 LIKELY = 0.05
 
 
@@ -80,11 +88,25 @@ def measure_bone(
         )
         for one, motion in zip(labels, to_visit, strict=True)
     ]
-    mean, half = mean_on_grid([(f.bone, f.grid, f.to_visit) for f in fields], points, spacing_mm=parameters.spacing_mm)
-    surface = _articular_part(level_surface(mean, half), points[8:])
+    surface, cartilage = _surfaces(fields, points, spacing_mm=parameters.spacing_mm)
     values = values_at(carried, surface.vertices_mm, vertex_normals(surface))
-    cartilage = [cartilage_on(surface, f) for f in fields]
     return _assemble(bone, surface, carried, values, cartilage=cartilage, parameters=parameters)
+
+
+def _surfaces(
+    fields: Sequence[VisitFields], points: FloatArray, *, spacing_mm: float
+) -> tuple[Surface, list[Cartilage]]:
+    """Shared bone surface around ``points`` (N, 3; first the 8 corners of their box) and the cartilage on it."""
+    half = isotropic_grid(points, spacing_mm, margin_mm=0.0)
+    sampled = [resampled(f, half) for f in fields]
+    mean = np.asarray(sum(bone for bone, _ in sampled) / len(sampled), dtype=np.float64)
+    shared = _articular_part(level_surface(mean, half), points[8:])
+    alone = len(fields) == 1
+    cartilage = [
+        cartilage_on(shared, f, shared if alone else level_surface(bone, half), level_surface(outer, half))
+        for f, (bone, outer) in zip(fields, sampled, strict=True)
+    ]
+    return shared, cartilage
 
 
 def _carried(
@@ -141,18 +163,22 @@ def _assemble(
     cartilage: Sequence[Cartilage],
     parameters: MeasureParameters,
 ) -> BoneResult:
-    covered = [c.cover > 0 for c in cartilage]
     graph = adjacency(surface)
+    cover = [cover_field(c.column_mm, values.coverage, graph) for c in cartilage]
+    covered = [c > 0 for c in cover]
     total = total_area(
         surface, graph, values.coverage, covered, rim_mm=parameters.rim_mm, min_area_mm2=parameters.min_area_mm2
     )
     area = vertex_areas(surface)
     code = region_codes(bone, surface.vertices_mm, area, total, carried=carried, values=values, parameters=parameters)
     best = np.max([np.where(ok, c.thickness_mm, 0.0) for ok, c in zip(covered, cartilage, strict=True)], axis=0)
-    factor = scale_to_knee(values.thickness_mm, best, np.logical_or.reduce(covered) & total, area)
-    expected = np.where(code > 0, factor * values.thickness_mm, np.nan)
+    norm = expected_thickness(
+        surface.vertices_mm, values.thickness_mm, best, np.logical_or.reduce(covered) & total, area
+    )
+    expected = np.where(code > 0, norm, np.nan)
     visits = tuple(
-        _visit(surface, graph, c, area=area, code=code, expected=expected, parameters=parameters) for c in cartilage
+        _visit(surface, graph, c, edge, area=area, code=code, expected=expected, parameters=parameters)
+        for c, edge in zip(cartilage, cover, strict=True)
     )
     result = BoneSurface(
         bone=bone,
@@ -169,17 +195,22 @@ def _visit(
     surface: Surface,
     graph: sparse.csr_array,
     cartilage: Cartilage,
+    cover: FloatArray,
     *,
     area: FloatArray,
     code: IntArray,
     expected: FloatArray,
     parameters: MeasureParameters,
 ) -> BoneVisit:
-    bare = bare_area(surface, graph, code > 0, cartilage.cover, min_area_mm2=parameters.min_area_mm2)
+    bare = bare_area(surface, graph, code > 0, cover, min_area_mm2=parameters.min_area_mm2)
     near = distance_to(bare, surface.vertices_mm) <= 2.0 * parameters.spacing_mm
-    bare_mm2 = np.where(near & (code > 0), bare_share(surface, cartilage.cover), 0.0)
+    bare_mm2 = np.where(near & (code > 0), bare_share(surface, cover), 0.0)
     thickness = np.where(bare, 0.0, cartilage.thickness_mm)
-    state = np.select([code == 0, bare], [VertexState.OUTSIDE, VertexState.DENUDED], VertexState.MEASURED)
+    state = np.select(
+        [code == 0, bare, ~np.isfinite(thickness)],
+        [VertexState.OUTSIDE, VertexState.DENUDED, VertexState.FAILED],
+        VertexState.MEASURED,
+    )
     bed = Bed(
         vertices_mm=surface.vertices_mm,
         graph=graph,

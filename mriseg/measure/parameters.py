@@ -38,13 +38,13 @@ class MeasureParameters:
 
     smoothing_mm: float = 0.5
     coverage_smoothing_mm: float = 0.4
-    spacing_mm: float = 0.5
+    spacing_mm: float = 0.6
     fit_spacing_mm: float = 1.5
     rim_mm: float = 2.5
     min_area_mm2: float = 5.0
     central_fraction: float = 0.20
     band_pct: float = 60.0
-    partial_depth_pct: float = 35.0
+    partial_depth_pct: float = 28.0
     stable_mm2: float = 5.0
     stable_fraction: float = 0.10
 
