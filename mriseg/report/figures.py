@@ -19,6 +19,7 @@ from mriseg.types import (
     Bone,
     BoneSurface,
     FloatArray,
+    Grid,
     Label,
     LabelMap,
     RigidTransform,
@@ -42,8 +43,7 @@ def label_colour(label: Label) -> str:
 def slices(volume: Volume, labels: LabelMap, side: Side, *, count: int = 3) -> bytes:
     """Draw sagittal slices through medial plate, notch and lateral plate, bare and with the label map over them."""
     image, overlay = reorient(volume), reorient(labels)
-    figure = Figure(figsize=(3.1 * count, 6.4), layout="constrained")
-    axes = figure.subplots(2, count)
+    figure, axes = _sagittal_panels(image.grid, count)
     low, high = np.percentile(image.data, (1, 99.5))
     aspect = image.grid.spacing_mm[2] / image.grid.spacing_mm[1]
     for column, (name, index) in enumerate(_sagittal_indices(overlay, side, count)):
@@ -66,6 +66,14 @@ def slices(volume: Volume, labels: LabelMap, side: Side, *, count: int = 3) -> b
                 panel.set_title(name, fontsize=9)
             panel.set_axis_off()
     return _png(figure)
+
+
+def _sagittal_panels(grid: Grid, columns: int) -> tuple[Figure, Array]:
+    """Two rows of panels as high as the sagittal slices of a canonical grid need, axes (2, ``columns``)."""
+    _, depth, height = np.array(grid.shape) * grid.spacing_mm
+    width = 3.2
+    figure = Figure(figsize=(width * columns, 2 * width * height / depth + 0.4), layout="constrained")
+    return figure, np.reshape(figure.subplots(2, columns), (2, columns))
 
 
 def _sagittal_indices(labels: LabelMap, side: Side, count: int) -> list[tuple[str, int]]:
@@ -140,10 +148,9 @@ def registration_check(
     baseline: Volume, followup: Volume, labels: LabelMap, transforms: dict[Bone, RigidTransform]
 ) -> bytes:
     """Draw follow-up in baseline space by each bone's transform: checkerboard and difference. For looking only."""
-    figure = Figure(figsize=(3.3 * max(1, len(transforms)), 6.4), layout="constrained")
-    axes = np.reshape(figure.subplots(2, max(1, len(transforms))), (2, -1))
     low, high = np.percentile(baseline.data, (1, 99.5))
     fixed, marked = reorient(baseline), reorient(labels)
+    figure, axes = _sagittal_panels(fixed.grid, max(1, len(transforms)))
     aspect = fixed.grid.spacing_mm[2] / fixed.grid.spacing_mm[1]
     for column, (bone, transform) in enumerate(transforms.items()):
         found = np.argwhere(marked.mask(bone.label))
