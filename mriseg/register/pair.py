@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,15 +108,28 @@ def _register(
     for bone in Bone:
         if len(a.clouds[bone].points_mm) and len(b.clouds[bone].points_mm):
             hints = tuple(r.transform for r in bones.values() if r.verdict is not Verdict.FAILED)
-            bones[bone] = _register_bone(bone, a, b, hints, settings)
+            bones[bone] = register_bone(bone, a, b, hints, settings)
     if not bones:
         raise RegistrationError("No bone is in both label maps; expected femur (1), tibia (3) or patella (5) in each.")
-    return Registration(bones=bones)
+    return Registration(bones=doubt_together(bones))
 
 
-def _register_bone(
+def doubt_together(bones: Mapping[Bone, BoneRegistration]) -> dict[Bone, BoneRegistration]:
+    """Fail every bone where two or more failed: one knee cannot belong to two patients."""
+    failed = [bone for bone, result in bones.items() if result.verdict is Verdict.FAILED]
+    if len(failed) < 2:
+        return dict(bones)
+    reason = f"{' and '.join(failed)} failed: this may be another knee"
+    return {
+        bone: result if bone in failed else replace(result, verdict=Verdict.FAILED, reasons=(*result.reasons, reason))
+        for bone, result in bones.items()
+    }
+
+
+def register_bone(
     bone: Bone, a: VisitSurfaces, b: VisitSurfaces, hints: tuple[RigidTransform, ...], settings: RegisterSettings
 ) -> BoneRegistration:
+    """Align one bone of two visits; ``hints`` are transforms of its neighbours."""
     clouds = (a.clouds[bone], b.clouds[bone])
     fewest = min(len(c.points_mm) for c in clouds)
     if fewest < FEWEST_POINTS:
@@ -133,7 +147,7 @@ def _register_bone(
         transform = refine(pair, images, band, transform, settings.refine)
     final = state(pair, images, band, transform, settings.refine)
     figures = figures_of(pair, transform, posed, final, (a.labels.grid, b.labels.grid))
-    if figures["residual_mm"] > settings.thresholds.review_residual_mm:
+    if figures["residual_mm"] > settings.thresholds.residual_mm(bone)[0]:
         figures["mirror_fits_better"] = float(mirrored_fits_better(pair, figures["residual_mm"]))
     verdict, reasons = assess(figures, bone, settings.thresholds)
     return BoneRegistration(
