@@ -21,28 +21,36 @@ GRID_MM = 1e-4  # what float32 in the NIfTI header may lose
 HEADER_MM = 0.1  # what rounded decimals in DICOM headers may lose over a stack
 
 
-def export(found: FoundVolume, folder: Path) -> Path:
-    """Write ``NAME.nii.gz`` and ``NAME.json`` into ``folder``; return the path of the image.
+def write_checked(found: FoundVolume, path: Path, *, allow_unplaced: bool = False) -> None:
+    """Write a volume as NIfTI, read its grid again and compare it with the DICOM headers before it counts.
 
     Raises
     ------
     DicomError
-        Where pixels cannot be read, or the written file does not lie where the DICOM headers say; then no file is left.
+        Where pixels cannot be read, or the written file does not lie where the headers say; then no file is left.
     """
-    path = folder / f"{found.name}.nii.gz"
-    write_checked(found, path, allow_unplaced=True)
-    _write_json(folder / f"{found.name}.json", json.dumps(sidecar(found), indent=2) + "\n")
-    return path
-
-
-def write_checked(found: FoundVolume, path: Path, *, allow_unplaced: bool = False) -> None:
-    """Write a volume to ``path`` and compare the written file with the DICOM headers; errors as :func:`export`."""
     write_volume(path, found.read(allow_unplaced=allow_unplaced))
     try:
         _check_written(found, read_grid(path))
     except MrisegError:
         path.unlink()
         raise
+
+
+def export(found: FoundVolume, folder: Path) -> Path:
+    """Write ``NAME.nii.gz`` and ``NAME.json`` into ``folder``; return the path of the image.
+
+    A volume without position is written too, and its sidecar says so.
+
+    Raises
+    ------
+    DicomError
+        As :func:`write_checked`.
+    """
+    path = folder / f"{found.name}.nii.gz"
+    write_checked(found, path, allow_unplaced=True)
+    _write_json(folder / f"{found.name}.json", json.dumps(sidecar(found), indent=2) + "\n")
+    return path
 
 
 def export_all(
