@@ -27,7 +27,7 @@ def location_scores(change: FloatArray) -> dict[str, FloatArray]:
 
     References
     ----------
-    Buck et al. 2009, doi:10.1136/ard.2008.094383; Eckstein et al. 2014, doi:10.1002/art.38817
+    Buck et al. 2009, doi:10.1002/art.24613
     """
     ordered = np.sort(change, axis=1)
     sums = {

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, stats
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtr, stdtrit
 
 from mriseg.types import FloatArray
 
@@ -31,15 +31,16 @@ def noncentral_t_cdf(t: float, df: int, shift: float) -> float:
     stays finite for large shifts.
     """
     scale, weight = _chi_nodes(df)
-    return float(weight @ stats.norm.cdf(t * scale - shift))
+    return float(weight @ ndtr(t * scale - shift))
 
 
 def power_of_t(shift: float, df: int, *, alpha: float = 0.05) -> float:
     """Power of a two-sided t test whose true effect is ``shift`` standard errors."""
-    critical = float(stats.t.ppf(1 - alpha / 2, df))
+    critical = float(stdtrit(df, 1 - alpha / 2))
     return 1 - noncentral_t_cdf(critical, df, shift) + noncentral_t_cdf(-critical, df, shift)
 
 
+@lru_cache(maxsize=4096)
 def detectable_shift(df: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true effect, in standard errors, that a two-sided t test finds with ``power``."""
     upper = 1.0

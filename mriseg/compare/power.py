@@ -83,18 +83,29 @@ def power_at(pilot: Pilot, scenario: Scenario, per_arm: int) -> PowerPoint:
     null = trials if scenario.effect is Effect.SHIFT else simulate(pilot, scenario, per_arm, treated_differently=False)
     shift = difference(pilot, scenario) if scenario.effect is Effect.SHIFT else 0.0
     simulated = float((trials.p(-shift) < scenario.alpha).mean())
-    left = per_arm * (1 - scenario.dropout)
-    se, df = pilot.residual_sd * (2 / left) ** 0.5, max(1, round(2 * left) - 3)
+    se, df = _error(pilot, scenario, per_arm)
     return PowerPoint(
         per_arm=per_arm,
         simulated=simulated,
         error=float(np.sqrt(simulated * (1 - simulated) / scenario.trials)),
-        by_t=power_of_t(difference(pilot, scenario) / se, df, alpha=scenario.alpha),
+        by_t=power_by_t(pilot, scenario, per_arm),
         detectable=_detectable(
             null, scenario, 4 * se * detectable_shift(df, alpha=scenario.alpha, power=scenario.power)
         ),
         detectable_by_t=se * detectable_shift(df, alpha=scenario.alpha, power=scenario.power),
     )
+
+
+def power_by_t(pilot: Pilot, scenario: Scenario, per_arm: int) -> float:
+    """Power by the t distribution with the residual SD of the pilot; nothing is simulated."""
+    se, df = _error(pilot, scenario, per_arm)
+    return power_of_t(difference(pilot, scenario) / se, df, alpha=scenario.alpha)
+
+
+def _error(pilot: Pilot, scenario: Scenario, per_arm: int) -> tuple[float, int]:
+    """Standard error of the difference and its degrees of freedom, after the expected dropout."""
+    left = per_arm * (1 - scenario.dropout)
+    return pilot.residual_sd * (2 / left) ** 0.5, max(1, round(2 * left) - 3)
 
 
 def simulate(pilot: Pilot, scenario: Scenario, per_arm: int, *, treated_differently: bool) -> Batch:
@@ -150,8 +161,8 @@ def sample_size(pilot: Pilot, scenario: Scenario, *, simulated: bool = True) -> 
     """Participants an arm that reach the power aimed at, dropout included; None above 5000 an arm."""
 
     def reached(per_arm: int) -> bool:
-        point = power_at(pilot, scenario, per_arm)
-        return (point.simulated if simulated else point.by_t) >= scenario.power
+        power = power_at(pilot, scenario, per_arm).simulated if simulated else power_by_t(pilot, scenario, per_arm)
+        return power >= scenario.power
 
     low, high = 3, 8
     while not reached(high):
