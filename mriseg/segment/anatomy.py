@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mriseg.segment.labelling import box_around
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
 MASK = npt.NDArray[np.bool_]
 SMALLEST_PIECE_MM3 = 40.0
+CROSS = ndimage.generate_binary_structure(3, 1)
 
 
 def obey_anatomy(labels: LABELS, spacing_mm: FloatArray) -> LABELS:
@@ -35,42 +37,49 @@ def obey_anatomy(labels: LABELS, spacing_mm: FloatArray) -> LABELS:
 
 
 def _one_piece(labels: LABELS, bone: Bone) -> None:
-    pieces, sizes = _components(labels == bone.label)
-    if len(sizes) < 2:
+    box = box_around(labels == bone.label)
+    if box is None:
         return
+    part = labels[box]
+    pieces, sizes = _components(part == bone.label)
     main = int(np.argmax(sizes)) + 1
     others = [b for b in Bone if b is not bone]
-    boxes = ndimage.find_objects(pieces)
-    for n in range(1, len(sizes) + 1):
+    for n, inner in enumerate(ndimage.find_objects(pieces), start=1):
         if n == main:
             continue
-        where = _grown_box(boxes[n - 1], labels.shape)
+        where = _grown(inner, part.shape)
         piece = pieces[where] == n
-        rim = ndimage.binary_dilation(piece) & ~piece
-        touching = [int((labels[where][rim] == b.label).sum()) for b in others]
+        rim = ndimage.binary_dilation(piece, CROSS) & ~piece
+        touching = [int((part[where][rim] == b.label).sum()) for b in others]
         winner = int(np.argmax(touching))
-        labels[where][piece] = others[winner].label if touching[winner] > 0.2 * rim.sum() else 0
+        part[where][piece] = others[winner].label if touching[winner] > 0.2 * rim.sum() else 0
 
 
 def _fill_cavities(labels: LABELS, bone: Bone) -> None:
-    mask = labels == bone.label
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if not boxes:
+    box = box_around(labels == bone.label)
+    if box is None:
         return
-    where = _grown_box(boxes[0], labels.shape)
-    inner = ndimage.binary_fill_holes(mask[where])
-    labels[where][inner & ~mask[where]] = bone.label
+    part = labels[box]
+    outside, sizes = _components(part != bone.label)
+    for n, inner in enumerate(ndimage.find_objects(outside), start=1):
+        reaches_edge = any(s.start == 0 or s.stop == size for s, size in zip(inner, part.shape, strict=True))
+        if sizes[n - 1] and not reaches_edge:
+            part[inner][outside[inner] == n] = bone.label
 
 
 def _cartilage_on_bone(labels: LABELS, bone: Bone, voxel_mm3: float) -> None:
-    pieces, sizes = _components(labels == bone.cartilage)
-    near = ndimage.binary_dilation(labels == bone.label, iterations=2)
-    for n, where in enumerate(ndimage.find_objects(pieces), start=1):
+    box = box_around(labels == bone.cartilage, margin=3)
+    if box is None:
+        return
+    part = labels[box]
+    pieces, sizes = _components(part == bone.cartilage)
+    for n, inner in enumerate(ndimage.find_objects(pieces), start=1):
+        where = _grown(inner, part.shape, 2)
         piece = pieces[where] == n
-        largest = sizes[n - 1] == max(sizes)
-        small = sizes[n - 1] * voxel_mm3 < SMALLEST_PIECE_MM3 and not largest
-        if small or not near[where][piece].any():
-            labels[where][piece] = 0
+        near = ndimage.binary_dilation(piece, CROSS, iterations=2) & (part[where] == bone.label)
+        small = sizes[n - 1] * voxel_mm3 < SMALLEST_PIECE_MM3 and sizes[n - 1] < max(sizes)
+        if small or not near.any():
+            part[where][piece] = 0
 
 
 def _components(mask: MASK) -> tuple[npt.NDArray[np.uint32], list[int]]:
@@ -79,5 +88,5 @@ def _components(mask: MASK) -> tuple[npt.NDArray[np.uint32], list[int]]:
     return pieces, np.bincount(pieces.ravel())[1:].tolist()
 
 
-def _grown_box(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(box, shape, strict=True))
+def _grown(box: tuple[slice, ...], shape: tuple[int, ...], by: int = 1) -> tuple[slice, ...]:
+    return tuple(slice(max(0, s.start - by), min(n, s.stop + by)) for s, n in zip(box, shape, strict=True))

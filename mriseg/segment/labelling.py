@@ -9,48 +9,58 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from mriseg.segment.resample import F32, Matrices, apply_axes
+from mriseg.segment.resample import F32, Lines, interpolate, part_of
 from mriseg.types import Bone
 
 LABELS = npt.NDArray[np.uint8]
-FILM = 0.3  # cartilage is drawn only where the network sees at least this fraction of it nearby
+FILM = 0.3  # cartilage is drawn only where the network sees at least this fraction of it in a neighbouring voxel
 
 
-def label_voxels(fractions: F32, back: Matrices) -> tuple[LABELS, F32]:
-    """Label of each voxel of the image, and how sure the network is of it.
+def label_voxels(fractions: F32, back: Lines) -> LABELS:
+    """Label of each voxel of the image.
 
     Parameters
     ----------
     fractions : array, (7, i, j, k)
         Fractions of background and labels on the network's grid.
-    back : three matrices
-        From the network's grid to the image's (:func:`~mriseg.segment.resample.there_and_back`).
+    back : three lines
+        Where the image's voxels lie on the network's grid (:func:`~mriseg.segment.resample.there_and_back`).
 
     Returns
     -------
-    labels : array, (I, J, K)
+    array, (I, J, K)
         Values of :class:`~mriseg.types.Label`, 0 elsewhere.
-    union : array, (I, J, K)
-        Largest fraction of bone and cartilage together over the three bones.
     """
-    shape = (back[0].shape[0], back[1].shape[0], back[2].shape[0])
-    labels = np.zeros(shape, np.uint8)
-    best = np.full(shape, 0.5, np.float32)
+    i, j, k = (len(line.low) for line in back)
+    labels = np.zeros((i, j, k), np.uint8)
+    best = np.full((i, j, k), 0.5, np.float32)
     for bone in Bone:
         own, cartilage = fractions[bone.label], fractions[bone.cartilage]
-        if own.max() < 0.5:
+        box = box_around(own + cartilage > 0.3)
+        if box is None:
             continue
-        union = apply_axes(own + cartilage, back)
-        wins = union > best
-        if not wins.any():
-            continue
-        core = apply_axes(own, back) > 0.5
-        layer = wins & ~core & (apply_axes(widest(cartilage), back) > FILM)
-        labels[wins & core] = bone.label
-        labels[layer] = bone.cartilage
-        best[wins & (core | layer)] = union[wins & (core | layer)]
-    return labels, best
+        where, lines = part_of(back, box)
+        union = interpolate((own + cartilage)[box], lines)
+        wins = union > best[where]
+        core = wins & (interpolate(own[box], lines) > 0.5)
+        layer = wins & ~core & (interpolate(widest(cartilage[box]), lines) > FILM)
+        labels[where][core] = bone.label
+        labels[where][layer] = bone.cartilage
+        np.copyto(best[where], union, where=core | layer)
+    return labels
+
+
+def box_around(mask: npt.NDArray[np.bool_], margin: int = 2) -> tuple[slice, ...] | None:
+    """Smallest box that holds a mask, with a margin in voxels; None where the mask is empty."""
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    if not boxes:
+        return None
+    return tuple(
+        slice(max(0, side.start - margin), min(n, side.stop + margin))
+        for side, n in zip(boxes[0], mask.shape, strict=True)
+    )
 
 
 def widest(fraction: F32) -> F32:

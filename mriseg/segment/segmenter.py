@@ -72,7 +72,7 @@ def segment(
     knee = to_right_knee(volume, side)
     there, back = there_and_back(knee.grid.shape, knee.grid.spacing_mm, np.array(network.spec.spacing_mm))
     fractions = predict(apply_axes(knee.data, there), network, threads=threads, progress=progress)
-    labels, _ = label_voxels(fractions, back)
+    labels = label_voxels(fractions, back)
     label_map = LabelMap(data=obey_anatomy(labels, knee.grid.spacing_mm), grid=knee.grid)
     confidence = confidence_of(fractions)
     reasons = doubts(label_map, confidence)

@@ -1,0 +1,105 @@
+"""The whole way from an image to a label map with a verdict."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mriseg.errors import SegmentationError
+from mriseg.geometry import MIRROR
+from mriseg.segment import Network, Segmentation, segment
+from mriseg.types import Grid, Label, LabelMap, Side, Verdict, Volume
+
+Knee = tuple[Volume, LabelMap]
+
+
+@pytest.fixture(scope="module")
+def result(knee: Knee, network: Network) -> Segmentation:
+    return segment(knee[0], side=Side.RIGHT, network=network, threads=2)
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_bones_and_cartilage_of_a_simulated_knee_are_found(knee: Knee, result: Segmentation) -> None:
+    truth = knee[1]
+    assert result.label_map.grid is knee[0].grid
+    for label, least in ((Label.FEMUR, 0.85), (Label.TIBIA, 0.85), (Label.FEMORAL_CARTILAGE, 0.5)):
+        assert dice(result.label_map.data == label, truth.data == label) > least, label
+
+
+def test_confidence_is_a_share_for_every_label(result: Segmentation) -> None:
+    assert set(result.confidence) == set(Label)
+    assert all(0 <= value <= 1 for value in result.confidence.values())
+    assert (result.verdict is Verdict.GOOD) == (not result.reasons)
+
+
+def test_the_mirror_image_as_a_left_knee_gives_the_mirrored_label_map(
+    knee: Knee, network: Network, result: Segmentation
+) -> None:
+    image = knee[0]
+    mirrored = Volume(data=image.data, grid=Grid(shape=image.grid.shape, affine=MIRROR @ image.grid.affine))
+    left = segment(mirrored, side=Side.LEFT, network=network, threads=2)
+    assert np.array_equal(left.label_map.data, result.label_map.data)
+    assert left.label_map.grid is mirrored.grid
+
+
+def test_another_order_of_the_axes_changes_nothing_in_space(knee: Knee, network: Network, result: Segmentation) -> None:
+    turn = np.array([[2, -1], [0, 1], [1, -1]])
+    image = knee[0]
+    data = nib.orientations.apply_orientation(image.data, turn)
+    affine = image.grid.affine @ nib.orientations.inv_ornt_aff(turn, image.grid.shape)
+    turned = Volume(data=np.ascontiguousarray(data), grid=Grid(shape=data.shape, affine=affine))
+    again = segment(turned, side=Side.RIGHT, network=network, threads=2)
+    assert np.array_equal(again.label_map.data, nib.orientations.apply_orientation(result.label_map.data, turn))
+
+
+def test_brighter_images_and_another_number_of_threads_change_nothing(
+    knee: Knee, network: Network, result: Segmentation
+) -> None:
+    image = knee[0]
+    brighter = Volume(data=image.data * 3 + 100, grid=image.grid)
+    again = segment(brighter, side=Side.RIGHT, network=network, threads=1)
+    assert (again.label_map.data != result.label_map.data).mean() < 1e-4
+
+
+def test_progress_runs_from_start_to_end(knee: Knee, network: Network) -> None:
+    image = knee[0]
+    seen: list[float] = []
+    part = Volume(
+        data=image.data[:40, :60, :60], grid=Grid(shape=image.data[:40, :60, :60].shape, affine=image.grid.affine)
+    )
+    segment(part, side=Side.RIGHT, network=network, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def phantom(values: np.ndarray) -> Volume:
+    return Volume(data=values.astype(np.float32), grid=Grid(shape=values.shape, affine=np.diag([1.4, 1.4, 1.4, 1.0])))
+
+
+def test_pictures_without_a_knee_are_never_called_good(network: Network) -> None:
+    rng = np.random.default_rng(0)
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, 64)] * 3, indexing="ij")
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    brain = np.select([radius < 0.25, radius < 0.6, radius < 0.72, radius < 0.85], [250, 140, 20, 210], 3)
+    for picture in (brain + rng.normal(0, 8, brain.shape), rng.random((64, 64, 64)) * 100):
+        found = segment(phantom(picture), side=Side.RIGHT, network=network)
+        assert found.verdict is Verdict.NEEDS_REVIEW
+        assert found.reasons
+
+
+def test_half_a_knee_needs_review(knee: Knee, network: Network) -> None:
+    image = knee[0]
+    half = image.data[: image.data.shape[0] // 2]
+    found = segment(
+        Volume(data=half, grid=Grid(shape=half.shape, affine=image.grid.affine)), side=Side.RIGHT, network=network
+    )
+    assert found.verdict is Verdict.NEEDS_REVIEW
+
+
+def test_an_empty_image_is_refused_and_not_segmented(network: Network) -> None:
+    with pytest.raises(SegmentationError, match="empty"):
+        segment(phantom(np.zeros((64, 64, 64))), side=Side.RIGHT, network=network)

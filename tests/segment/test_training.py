@@ -1,0 +1,139 @@
+"""The recipe of the network: what it draws, what it exports, how it resumes. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("onnx", reason="training needs the extra `train`")
+
+RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "train_segmenter"
+SIZE = (32, 48, 32)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> SimpleNamespace:
+    sys.path.insert(0, str(RECIPE))
+    import export
+    import generator
+    import network
+    import prepare
+    import scanner
+    import train
+
+    sys.path.remove(str(RECIPE))
+    torch.set_num_threads(1)  # two threads wait for each other where other work shares the cores
+    return SimpleNamespace(
+        export=export, generator=generator, network=network, prepare=prepare, scanner=scanner, train=train
+    )
+
+
+@pytest.fixture(scope="module")
+def cache(recipe: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared knee made of balls: femur above tibia, patella in front, each under 2 mm of cartilage."""
+    folder = tmp_path_factory.mktemp("cache")
+    i, j, k = np.meshgrid(*[np.arange(64) * 0.8] * 3, indexing="ij")
+    channels = []
+    for centre, radius in (((25, 25, 38), 12), ((25, 25, 12), 12), ((25, 43, 38), 5)):
+        distance = np.sqrt((i - centre[0]) ** 2 + (j - centre[1]) ** 2 + (k - centre[2]) ** 2) - radius
+        channels += [distance, np.where(np.abs(k - 25) < 12, distance - 2, distance)]
+    coded = [np.clip(np.rint(c / recipe.prepare.SDF_UNIT_MM), -127, 127) for c in channels]
+    tissue = np.where(j > 30, recipe.prepare.Tissue.FAT_PAD, recipe.prepare.Tissue.MUSCLE)
+    hull = np.clip((np.hypot(i - 25, j - 25) - 24) / recipe.prepare.HULL_UNIT_MM, -127, 127)
+    np.save(folder / "sub-1_ses-00m_side-R.npy", np.stack([*coded, tissue, hull]).astype(np.int8))
+    affine = np.diag([0.8, 0.8, 0.8, 1.0]).tolist()
+    (folder / "sub-1_ses-00m_side-R.json").write_text(json.dumps({"affine": affine, "shape": [64, 64, 64]}))
+    return folder
+
+
+def test_a_drawn_pair_has_fractions_that_sum_to_one_and_a_standardised_image(
+    recipe: SimpleNamespace, cache: Path
+) -> None:
+    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    pairs = recipe.generator.draw(knee, SIZE, np.random.default_rng(0), contrasts=3)
+    assert len(pairs) == 3
+    for image, target in pairs:
+        assert image.shape == (1, *SIZE)
+        assert target.shape == (7, *SIZE)
+        assert torch.isfinite(image).all()
+        assert abs(float(image.mean())) < 1e-3
+        assert float((target.sum(0) - 1).abs().max()) < 1e-5
+        assert float(target.min()) > -1e-6
+
+
+def test_the_same_seed_draws_the_same_knee(recipe: SimpleNamespace, cache: Path) -> None:
+    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    one, two = (recipe.generator.draw(knee, SIZE, np.random.default_rng(7))[0] for _ in range(2))
+    assert torch.equal(one[0], two[0])
+    assert torch.equal(one[1], two[1])
+
+
+def test_denuding_takes_cartilage_away_and_never_bone(recipe: SimpleNamespace) -> None:
+    bone = torch.linspace(-6, 6, 40)[None, None].expand(40, 40, 40).contiguous()
+    union = bone - 2
+    rng = np.random.default_rng(3)
+    worn = [recipe.generator.wear(bone, union, rng) for _ in range(20)]
+    assert all((u <= b + 1e-6).all() for b, u in worn)
+    layers = [((u < 0) & (b > 0)).any(dim=2).float().mean() for b, u in worn]
+    assert min(layers) < 0.9
+    assert max(layers) > 0.95
+
+
+def test_thick_slices_keep_the_mean_and_lose_the_detail(recipe: SimpleNamespace) -> None:
+    line = torch.zeros(60)
+    line[::2] = 1
+    forward, back = recipe.scanner.slice_matrices(60, 4.0, 3.5, 0.3)
+    seen = back @ (forward @ line)
+    assert seen[5:-5].mean() == pytest.approx(0.5, abs=0.05)
+    assert seen[5:-5].std() < 0.1
+
+
+def test_the_exported_network_equals_the_trained_one(recipe: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    model = recipe.network.KneeNet().eval()
+    for parameter in model.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.02)
+    session = ort.InferenceSession(recipe.export.build(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    for size in (SIZE, (48, 32, 64)):
+        image = torch.randn(1, 1, *size)
+        with torch.no_grad():
+            expected = model(image).numpy()
+        assert np.abs(session.run(None, {"image": image.numpy()})[0] - expected).max() < 1e-3
+
+
+def test_the_quick_gradient_is_the_true_gradient(recipe: SimpleNamespace) -> None:
+    torch.manual_seed(1)
+    layer = recipe.network.Conv(3, 5)
+    image = torch.randn(2, 3, 6, 7, 8)
+    gradients = []
+    for training in (True, False):
+        layer.train(training)
+        x = image.clone().requires_grad_(True)
+        layer.zero_grad()
+        (layer(x) ** 3).sum().backward()
+        gradients.append((x.grad, layer.weight.grad.clone()))
+    for quick, true in zip(*gradients, strict=True):
+        assert torch.allclose(quick, true, rtol=1e-3, atol=1e-3)
+
+
+def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: Path, tmp_path: Path) -> None:
+    config = recipe.train.Config(size=(16, 16, 16))
+    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), contrasts=3)
+    whole, first = (recipe.train.Run(tmp_path / name, config, "cpu") for name in ("whole", "parts"))
+    first.folder.mkdir()
+    losses = [whole.learn(i[None], t[None], 0.1) for i, t in pairs]
+    for image, target in pairs[:1]:
+        first.learn(image[None], target[None], 0.1)
+    first.save()
+    second = recipe.train.Run(tmp_path / "parts", config, "cpu")
+    assert second.step == 1
+    again = [second.learn(i[None], t[None], 0.1) for i, t in pairs[1:]]
+    assert again == pytest.approx(losses[1:], rel=1e-3)
