@@ -1,6 +1,16 @@
 """The knee atlas, and how it is carried onto a knee."""
 
-from mriseg.atlas.carry import Carried, OnSurface, carry, values_at
+from mriseg.atlas.carry import Carried, OnSurface, carry, rigid_residual, values_at
 from mriseg.atlas.model import LATERAL, MEDIAL, BoneAtlas, load_atlas
 
-__all__ = ["LATERAL", "MEDIAL", "BoneAtlas", "Carried", "OnSurface", "carry", "load_atlas", "values_at"]
+__all__ = [
+    "LATERAL",
+    "MEDIAL",
+    "BoneAtlas",
+    "Carried",
+    "OnSurface",
+    "carry",
+    "load_atlas",
+    "rigid_residual",
+    "values_at",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from mriseg.atlas.fit import Fit, fit, target
+from mriseg.atlas.fit import Fit, fit, fit_similarity, target
 from mriseg.atlas.model import BoneAtlas
 from mriseg.surfaces import Surface, vertex_normals
 from mriseg.types import Array, Bone, FloatArray, IntArray, Verdict
@@ -61,10 +61,26 @@ class OnSurface:
 def carry(atlas: BoneAtlas, bone: Bone, surface: Surface) -> Carried:
     """Fit the atlas of ``bone`` to a (coarse) surface of it, in the right-knee frame."""
     goal = target(surface)
+    weight = np.where(atlas.coverage > 0.1, 1.0, 0.3)
+    return _judge(atlas, bone, fit(atlas.surface, goal, _start(atlas, bone, surface), weight=weight))
+
+
+def rigid_residual(atlas: BoneAtlas, bone: Bone, surface: Surface) -> float:
+    """Root mean square distance in mm of a bone to the atlas after a similarity fit alone, capped at 6 mm a point."""
+    goal = target(surface)
+    matrix = fit_similarity(
+        atlas.surface, goal, _start(atlas, bone, surface), weight=np.ones(len(atlas.coverage)), steps=25
+    )
+    points = atlas.surface.vertices_mm[atlas.coverage > 0.2] @ matrix[:3, :3].T + matrix[:3, 3]
+    distance, _ = goal.tree.query(points)
+    return float(np.sqrt(np.mean(np.minimum(distance, 6.0) ** 2)))
+
+
+def _start(atlas: BoneAtlas, bone: Bone, surface: Surface) -> FloatArray:
+    """Shift (4, 4) of the atlas to the place of a bone."""
     start = np.eye(4)
     start[:3, 3] = _anchor(bone, surface.vertices_mm) - _anchor(bone, atlas.surface.vertices_mm)
-    weight = np.where(atlas.coverage > 0.1, 1.0, 0.3)
-    return _judge(atlas, bone, fit(atlas.surface, goal, start, weight=weight))
+    return start
 
 
 def values_at(carried: Carried, vertices_mm: FloatArray, normals: FloatArray) -> OnSurface:

@@ -19,6 +19,7 @@ INWARD_MM = np.arange(0.2, 0.9, 0.2)  # below the articular surface
 FACING = 0.5  # cosine between bone and articular surface: steeper is the wall of a lesion
 WALL_REACH = 2  # triangles on either side of a wall over which the smoothed label rises
 RIM_COLUMN_MM, LEAST_COLUMN_MM = 0.35, 0.12
+THIN_MM = (1.0, 1.4)  # a column beside the edge that is higher ends at a wall, also along the margin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,13 +92,14 @@ def cover_field(column_mm: FloatArray, coverage: FloatArray, graph: sparse.csr_a
 
     The wall of a lesion stands where the smoothed column of cartilage has half of its height beside the wall: half
     height is the true place whatever the smoothing, and thin cartilage is compared with its own neighbourhood. Along
-    the outer margin (``coverage`` of the atlas below 1) cartilage thins out instead, and ends at a fixed small height.
+    the outer margin (``coverage`` of the atlas below 1) thin cartilage thins out instead, and ends at a fixed height.
     """
     beside = column_mm
     for _ in range(WALL_REACH):
         beside = np.maximum(beside, np.maximum.reduceat(beside[graph.indices], graph.indptr[:-1]))
     half = 0.5 * beside
-    inner = np.clip((coverage - 0.5) / 0.45, 0.0, 1.0)
+    inner = np.clip((coverage - 0.5) / 0.3, 0.0, 1.0)
+    inner = np.maximum(inner, np.clip((beside - THIN_MM[0]) / (THIN_MM[1] - THIN_MM[0]), 0.0, 1.0))
     rim = np.minimum(half, RIM_COLUMN_MM)
     return column_mm - np.maximum(inner * half + (1.0 - inner) * rim, LEAST_COLUMN_MM)
 

@@ -79,7 +79,7 @@ def _follow(
     siblings = np.flatnonzero(own_family == own_family[k]).tolist()
     here = sum(own[i].defect.area_mm2 for i in siblings)
     there = sum(other[i].defect.area_mm2 for i in partners)
-    change = sign * (there - here)
+    change = sign * (there - here) + 0.0  # no negative zero
     deeper = max(other[i].defect.icrs_class for i in partners) - max(own[i].defect.icrs_class for i in siblings)
     leader = siblings[int(np.argmax([own[i].defect.area_mm2 for i in siblings]))]
     return replace(

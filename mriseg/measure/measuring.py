@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mriseg.geometry import halfway, mirror_transform, to_right_knee
 from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, Pieces, blank, bone_of, joined, region_values
-from mriseg.measure.one_bone import BoneResult, BoneVisit, measure_bone
+from mriseg.measure.one_bone import BoneResult, BoneVisit, measure_bone, side_residuals
 from mriseg.measure.parameters import MeasureParameters
 from mriseg.types import (
     Bone,
@@ -31,6 +31,7 @@ from mriseg.types import (
 
 PREFIX = {Bone.FEMUR: "F", Bone.TIBIA: "T", Bone.PATELLA: "P"}
 DEFAULTS = MeasureParameters()
+MIRRORED_FITS_BETTER = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +72,7 @@ def measure(
         raise MeasurementError("Two visits need a registration: run `mriseg register` first.")
     first = to_right_knee(baseline, side)
     second = None if followup is None else to_right_knee(followup, side)
+    _check_side(first, side)
     # The order of computation comes from the content, so that swapping the visits repeats the same arithmetic.
     swapped = second is not None and _key(second) < _key(first)
     knee = _measure_bones(first, second, registration, side=side, swapped=swapped, parameters=parameters)
@@ -84,6 +86,19 @@ def measure(
         followup=visits[1] if second is not None else None,
         notes=knee.notes,
     )
+
+
+def _check_side(labels: LabelMap, side: Side) -> None:
+    """Refuse a knee whose tibia fits the atlas far better as its mirror image: the side is wrong."""
+    if not (labels.data == Bone.TIBIA.label).any():
+        return
+    shown, mirrored = side_residuals(Bone.TIBIA, labels)
+    if mirrored < MIRRORED_FITS_BETTER * shown:
+        other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
+        raise MeasurementError(
+            f"The label map looks like side {other} but was given as {side}: the tibia lies {shown:.1f} mm off the "
+            f"atlas, its mirror image {mirrored:.1f} mm. Correct the side, or the orientation in the file."
+        )
 
 
 def _key(labels: LabelMap) -> bytes:
@@ -165,7 +180,7 @@ def _measure_one(
     if not swapped:
         return measure_bone(bone, [first, second], _half_ways(motion), parameters)
     result = measure_bone(bone, [second, first], _half_ways(motion.inverse()), parameters)
-    return BoneResult(surface=result.surface, visits=result.visits[::-1], carried=result.carried, notes=result.notes)
+    return replace(result, visits=result.visits[::-1])
 
 
 def _half_ways(motion: RigidTransform) -> list[RigidTransform]:
@@ -191,12 +206,15 @@ def _visit(knee: _Knee, number: int, defects: list[Defect]) -> VisitMeasurement:
     shown: dict[Bone, BoneVisit] = {
         bone: result.visits[number] for bone, result in knee.bones.items() if number < len(result.visits)
     }
+    lost = {leaf: state for result in knee.bones.values() for leaf, state in result.lost.items()}
     samples: Pieces | None = joined([visit.samples for visit in shown.values()]) if shown else None
     rows: list[RegionValue] = []
     for region in REGIONS:
         lacking = sorted(bone_of(region) - set(shown))
         if lacking or samples is None:
             rows.extend(blank(region, knee.state[number].get(lacking[0], RowState.FAILED)))
+        elif any(leaf in lost for leaf in REGIONS[region]):
+            rows.extend(blank(region, next(lost[leaf] for leaf in REGIONS[region] if leaf in lost)))
         else:
             rows.extend(region_values(region, samples))
     return VisitMeasurement(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from scipy.spatial import KDTree
 
-from mriseg.atlas import Carried, OnSurface, carry, load_atlas, values_at
+from mriseg.atlas import Carried, OnSurface, carry, load_atlas, rigid_residual, values_at
 from mriseg.errors import MeasurementError
 from mriseg.geometry import apply_affine, isotropic_grid
 from mriseg.measure.coverage import Cartilage, cartilage_on, cover_field
@@ -30,12 +30,16 @@ from mriseg.measure.parameters import MeasureParameters
 from mriseg.measure.regions import region_codes
 from mriseg.surfaces import Surface, adjacency, level_surface, submesh, vertex_areas, vertex_normals
 from mriseg.types import (
+    Array,
     Bone,
     BoneSurface,
     FloatArray,
+    Grid,
     IntArray,
     LabelMap,
+    Region,
     RigidTransform,
+    RowState,
     ThicknessMap,
     Verdict,
     VertexState,
@@ -43,6 +47,7 @@ from mriseg.types import (
 
 REACH_MM = 5.0  # of the shared surface around the expected and the seen cartilage
 LIKELY = 0.05
+MOST_LOST = 0.02  # part of a region that may fail before its figures are withheld
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,12 +61,16 @@ class BoneVisit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoneResult:
-    """One bone: the shared surface, the visits in the order given, the atlas fit, and remarks for a reader."""
+    """One bone: the shared surface, the visits in the order given, the atlas fit, remarks for a reader.
+
+    ``lost`` holds the regions that could not be measured, with the state of their rows.
+    """
 
     surface: BoneSurface
     visits: tuple[BoneVisit, ...]
     carried: Carried
     notes: tuple[str, ...]
+    lost: Mapping[str, RowState]
 
 
 def measure_bone(
@@ -90,7 +99,16 @@ def measure_bone(
     ]
     surface, cartilage = _surfaces(fields, points, spacing_mm=parameters.spacing_mm)
     values = values_at(carried, surface.vertices_mm, vertex_normals(surface))
-    return _assemble(bone, surface, carried, values, cartilage=cartilage, parameters=parameters)
+    unseen = np.logical_or.reduce(
+        [~_in_view(one.grid, motion.apply(surface.vertices_mm)) for one, motion in zip(labels, to_visit, strict=True)]
+    )
+    return _assemble(bone, surface, carried, values, cartilage=cartilage, unseen=unseen, parameters=parameters)
+
+
+def _in_view(grid: Grid, points_mm: FloatArray) -> Array:
+    """Which of ``points_mm`` (N, 3) lie inside the outermost voxels of a grid."""
+    index = apply_affine(np.asarray(np.linalg.inv(grid.affine)), points_mm)
+    return np.asarray(((index > 0.0) & (index < np.array(grid.shape) - 1.0)).all(axis=1))
 
 
 def _surfaces(
@@ -122,6 +140,15 @@ def _carried(
     inner = np.array([np.max([b.min(axis=0) for b in boxes], axis=0), np.min([b.max(axis=0) for b in boxes], axis=0)])
     mean, half = mean_on_grid(fields, inner, spacing_mm=parameters.fit_spacing_mm)
     return carry(load_atlas()[bone], bone, _largest(level_surface(mean, half)))
+
+
+def side_residuals(bone: Bone, labels: LabelMap) -> tuple[float, float]:
+    """Distance in mm of one bone to the atlas at its best size and place: as it is, and as its mirror image."""
+    field, grid = coarse_bone_field(labels, bone, spacing_mm=2.5)
+    surface = _largest(level_surface(field, grid))
+    mirrored = Surface(vertices_mm=surface.vertices_mm * np.array([-1.0, 1.0, 1.0]), faces=surface.faces[:, ::-1])
+    atlas = load_atlas()[bone]
+    return rigid_residual(atlas, bone, surface), rigid_residual(atlas, bone, mirrored)
 
 
 def _corners(shape: tuple[int, int, int], affine: FloatArray) -> FloatArray:
@@ -161,6 +188,7 @@ def _assemble(
     values: OnSurface,
     *,
     cartilage: Sequence[Cartilage],
+    unseen: Array,
     parameters: MeasureParameters,
 ) -> BoneResult:
     graph = adjacency(surface)
@@ -176,8 +204,11 @@ def _assemble(
         surface.vertices_mm, values.thickness_mm, best, np.logical_or.reduce(covered) & total, area
     )
     expected = np.where(code > 0, norm, np.nan)
+    failed = (code > 0) & np.logical_or.reduce(
+        [unseen, *(~np.isfinite(c.thickness_mm) & ok for c, ok in zip(cartilage, covered, strict=True))]
+    )
     visits = tuple(
-        _visit(surface, graph, c, edge, area=area, code=code, expected=expected, parameters=parameters)
+        _visit(surface, graph, c, edge, area=area, code=code, expected=expected, failed=failed, parameters=parameters)
         for c, edge in zip(cartilage, cover, strict=True)
     )
     result = BoneSurface(
@@ -188,7 +219,22 @@ def _assemble(
         region=code,
         expected_mm=expected,
     )
-    return BoneResult(surface=result, visits=visits, carried=carried, notes=carried.reasons)
+    lost = _lost_regions(code, area, failed)
+    state = RowState.CUT if (unseen & failed).any() else RowState.FAILED
+    notes = [*carried.reasons]
+    if lost:
+        why = "the field of view ends inside" if state is RowState.CUT else "no thickness could be measured in part of"
+        notes.append(f"{bone}: {why} {', '.join(lost)}.")
+    return BoneResult(
+        surface=result, visits=visits, carried=carried, notes=tuple(notes), lost=dict.fromkeys(lost, state)
+    )
+
+
+def _lost_regions(code: IntArray, area: FloatArray, failed: Array) -> list[str]:
+    """Regions of which more than a small part could not be measured."""
+    whole = np.bincount(code, weights=area, minlength=len(Region) + 1)
+    part = np.bincount(code, weights=area * failed, minlength=len(Region) + 1)
+    return [r.value for r in Region if part[r.code] > MOST_LOST * whole[r.code]]
 
 
 def _visit(
@@ -200,28 +246,31 @@ def _visit(
     area: FloatArray,
     code: IntArray,
     expected: FloatArray,
+    failed: Array,
     parameters: MeasureParameters,
 ) -> BoneVisit:
-    bare = bare_area(surface, graph, code > 0, cover, min_area_mm2=parameters.min_area_mm2)
+    # A vertex that fails at one visit is dropped from both.
+    kept = np.where(failed, 0, code)
+    bare = bare_area(surface, graph, kept > 0, cover, min_area_mm2=parameters.min_area_mm2)
     near = distance_to(bare, surface.vertices_mm) <= 2.0 * parameters.spacing_mm
-    bare_mm2 = np.where(near & (code > 0), bare_share(surface, cover), 0.0)
+    bare_mm2 = np.where(near & (kept > 0), bare_share(surface, cover), 0.0)
     thickness = np.where(bare, 0.0, cartilage.thickness_mm)
     state = np.select(
-        [code == 0, bare, ~np.isfinite(thickness)],
-        [VertexState.OUTSIDE, VertexState.DENUDED, VertexState.FAILED],
+        [code == 0, failed, bare],
+        [VertexState.OUTSIDE, VertexState.FAILED, VertexState.DENUDED],
         VertexState.MEASURED,
     )
     bed = Bed(
         vertices_mm=surface.vertices_mm,
         graph=graph,
         area_mm2=area,
-        code=code,
+        code=kept,
         bare=bare,
         bare_mm2=bare_mm2,
         thickness_mm=thickness,
         expected_mm=expected,
         rise_mm=rise(surface.vertices_mm, vertex_normals(surface), graph),
     )
-    samples = pieces(surface.vertices_mm, code, cartilage, area_mm2=area, bare_mm2=bare_mm2, thickness_mm=thickness)
-    shown = ThicknessMap(thickness_mm=np.where(code > 0, thickness, np.nan), state=state.astype(np.uint8))
+    samples = pieces(surface.vertices_mm, kept, cartilage, area_mm2=area, bare_mm2=bare_mm2, thickness_mm=thickness)
+    shown = ThicknessMap(thickness_mm=np.where(kept > 0, thickness, np.nan), state=state.astype(np.uint8))
     return BoneVisit(thickness=shown, samples=samples, bed=bed)
