@@ -44,6 +44,9 @@ def command(
     truth: Annotated[
         Path | None, typer.Option(help="Folder for the truth; OUT-truth beside the study by default.")
     ] = None,
+    allocation: Annotated[
+        Path | None, typer.Option(help="File for the allocation; allocation.csv among the truth by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 1,
 ) -> None:
     """Make a DICOM trial with known truth.
@@ -66,8 +69,10 @@ def command(
     for folder in (out, truth):
         if folder.exists() and any(folder.iterdir()):
             raise StudyError(f"{folder} exists and is not empty: give a new folder, nothing is overwritten.")
-    if truth.resolve().is_relative_to(out.resolve()):
-        raise typer.BadParameter("the truth must not lie inside the study folder", param_hint="--truth")
+    allocation = allocation or truth / "allocation.csv"
+    for path, option in ((truth, "--truth"), (allocation, "--allocation")):
+        if path.resolve().is_relative_to(out.resolve()):
+            raise typer.BadParameter("truth and allocation must not lie inside the study folder", param_hint=option)
     if labels is not None and not labels.is_dir():
         raise typer.BadParameter(f"{labels} is no folder", param_hint="--labels")
     plan = read_plan(
@@ -84,6 +89,8 @@ def command(
     )
     with Progress(transient=True) as progress:
         task = progress.add_task("simulate", total=None)
-        for done, total, name in make_trial(out, truth, plan, labels=labels, count=participants):
+        for done, total, name in make_trial(
+            out, plan, truth=truth, allocation=allocation, labels=labels, count=participants
+        ):
             progress.update(task, completed=done, total=total, description=name)
-    typer.echo(f"study: {out}\ntruth: {truth}")
+    typer.echo(f"study: {out}\ntruth: {truth}\nallocation: {allocation}")

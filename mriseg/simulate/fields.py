@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from mriseg.geometry import apply_affine, isotropic_grid
-from mriseg.surfaces import smooth_field
+from mriseg.surfaces import signed_distance
 from mriseg.types import Array, FloatArray, Grid
 
 Float32 = npt.NDArray[np.float32]
@@ -84,8 +84,8 @@ def field_of_mask(mask: Array, grid: Grid, *, smoothing_mm: float = 0.5) -> Fiel
     affine[:3, 3] = apply_affine(grid.affine, np.array([s.start for s in box], dtype=np.float64))
     part = np.ascontiguousarray(mask[box])
     local = Grid(shape=part.shape, affine=affine)
-    data = smooth_field(part, local, smoothing_mm=smoothing_mm)
-    return Field(data=np.clip(data, -FAR_MM, FAR_MM).astype(np.float32), grid=local)
+    distance = np.clip(signed_distance(part, local), -FAR_MM, FAR_MM).astype(np.float32)
+    return Field(data=ndimage.gaussian_filter(distance, smoothing_mm / local.spacing_mm), grid=local)
 
 
 def fine_grid(field: Field, spacing_mm: float) -> Grid:

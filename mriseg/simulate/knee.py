@@ -108,8 +108,11 @@ def digital_knee(rng: np.random.Generator) -> Knee:
     for bone, (inner, outer) in mean_fields().items():
         grid = Grid(shape=inner.grid.shape, affine=np.diag([*scale, 1.0]) @ inner.grid.affine)
         points = _smoothly(to_mean, grid)
-        distance = inner.at(points, order=3) * np.cbrt(scale.prod())
-        layer = np.maximum(inner.at(points, order=1) - outer.at(points, order=1), 0.0)
+        plain = inner.at(points)
+        layer = np.maximum(plain - outer.at(points), 0.0)
+        close = np.abs(plain) < 3.0
+        plain[close] = inner.at(points[close], order=3)
+        distance = plain * np.cbrt(scale.prod())
         layer *= thicker * (1.0 + _smoothly(thickness.displacement, grid)[..., 0])
         bones[bone] = BoneShape(
             bone=Field(data=distance.astype(np.float32), grid=grid),

@@ -12,7 +12,14 @@ from mriseg.simulate.growth import Growth
 from mriseg.simulate.signal import SEQUENCES, SequenceName
 from mriseg.simulate.sources import find_sources
 from mriseg.simulate.trial import TrialPlan, enrol, simulate_participant, visit_date
-from mriseg.simulate.writing import motion_record, truth_table, write_participant, write_study_files, write_truth
+from mriseg.simulate.writing import (
+    motion_record,
+    truth_table,
+    write_allocation,
+    write_participant,
+    write_study_files,
+    write_truth,
+)
 
 
 def read_plan(
@@ -55,7 +62,7 @@ def read_plan(
 
 
 def make_trial(
-    study: Path, truth: Path, plan: TrialPlan, *, labels: Path | None = None, count: int = 6
+    study: Path, plan: TrialPlan, *, truth: Path, allocation: Path, labels: Path | None = None, count: int = 6
 ) -> Iterator[tuple[int, int, str]]:
     """Simulate and write a trial; yields (done, of how many, current participant).
 
@@ -76,6 +83,7 @@ def make_trial(
         tables.append(truth_table(person, output))
         motion[person.participant_id] = motion_record(output)
     write_truth(truth, people, tables, motion)
+    write_allocation(allocation, people)
     yield len(people), len(people), "done"
 
 

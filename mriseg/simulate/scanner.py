@@ -11,7 +11,7 @@ from mriseg.simulate.knee import Knee, Pose
 from mriseg.simulate.signal import Sequence
 from mriseg.types import Bone, FloatArray, Grid
 
-CROP_MARGIN_MM = np.array([9.0, 12.0, 14.0])
+CROP_MARGIN_MM = (np.array([8.0, 10.0, 12.0]), np.array([8.0, 22.0, 12.0]))
 TILT_DEG = 3.0
 
 
@@ -26,15 +26,15 @@ def prescribe(
 ) -> Grid:
     """Lay an oblique sagittal stack over the knee, as a technologist would: along the femur, a few degrees off.
 
-    Voxel axes run closest to right, anterior, superior. ``crop`` cuts the stack to the cartilage and 9 to 14 mm around
-    it; otherwise it has the field of view of the sequence.
+    Voxel axes run closest to right, anterior, superior. ``crop`` cuts the stack to the cartilage, 8 to 12 mm around it
+    and the whole patella in front; otherwise it has the field of view of the sequence.
     """
     tilt = Rotation.from_rotvec(np.radians(rng.uniform(-TILT_DEG, TILT_DEG, 3))).as_matrix()
     axes = pose[Bone.FEMUR].matrix[:3, :3] @ tilt
     points = joint_points(knee, pose) @ axes
     low, high = points.min(axis=0), points.max(axis=0)
     if crop:
-        low, high = low - CROP_MARGIN_MM, high + CROP_MARGIN_MM
+        low, high = low - CROP_MARGIN_MM[0], high + CROP_MARGIN_MM[1]
         shape = np.ceil((high - low) / spacing_mm).astype(int)
     else:
         fov = np.array(sequence.spacing_mm) * np.array(sequence.matrix)

@@ -15,9 +15,9 @@ from mriseg.simulate.signal import Tissue
 from mriseg.simulate.soft_tissue import Anatomy, BoneSample, paint_soft_tissue
 from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap
 
-SLAB = 12
+SLAB = 16
 CORTEX_MM = {Bone.FEMUR: 0.9, Bone.TIBIA: 0.8, Bone.PATELLA: 0.9}
-TEXTURE = 0.22
+TEXTURE = 0.16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,15 +64,6 @@ def _with_cut(defect: PlantedDefect, inner: Float32, outer: Float32, affine: Flo
     return result
 
 
-def label_map(scene: Scene, grid: Grid) -> LabelMap:
-    """True label map: what lies at each voxel centre, decided by the continuous fields."""
-    data = np.zeros(grid.shape, dtype=np.uint8)
-    for slab, part in _slabs(grid):
-        samples = sample_bones(scene, part)
-        data[slab] = _labels(samples)
-    return LabelMap(data=data, grid=grid)
-
-
 def _labels(samples: Mapping[Bone, BoneSample]) -> Array:
     """Bone before cartilage; where two structures meet, the one that reaches deeper."""
     bones, cartilages = list(samples), list(samples)
@@ -84,25 +75,31 @@ def _labels(samples: Mapping[Bone, BoneSample]) -> Array:
     return np.where(bone_depth.min(axis=0) < 0, values, result).astype(np.uint8)
 
 
-def signal_image(
+def scan(
     scene: Scene, grid: Grid, signals: Mapping[Tissue, float], *, supersample: tuple[int, int, int]
-) -> Float32:
-    """Noise-free signal on ``grid``.
+) -> tuple[Float32, LabelMap]:
+    """Noise-free signal and true label map on ``grid``.
 
-    Every voxel is the mean of ``supersample`` points along i, j, k, and every tissue enters with the share that its
-    signed distance gives it at a point, so that edges are partial volumes and not stairs.
+    A label is what lies at the centre of its voxel. The signal of a voxel is the mean of ``supersample`` points along
+    i, j, k, and every tissue enters with the share that its signed distance gives it at a point, so that edges are
+    partial volumes and not stairs.
     """
     image = np.zeros(grid.shape, dtype=np.float32)
+    labels = np.zeros(grid.shape, dtype=np.uint8)
     for slab, part in _slabs(grid):
+        centres = sample_bones(scene, part)
+        labels[slab] = _labels(centres)
+        if supersample == (1, 1, 1):
+            image[slab] = _paint(scene, centres, part, signals)
+            continue
         fine = _refined(part, supersample)
-        i, j, k = part.shape
-        a, b, c = supersample
-        image[slab] = _paint(scene, fine, signals).reshape(i, a, j, b, k, c).mean(axis=(1, 3, 5))
-    return image
+        (i, j, k), (a, b, c) = part.shape, supersample
+        picture = _paint(scene, sample_bones(scene, fine), fine, signals)
+        image[slab] = picture.reshape(i, a, j, b, k, c).mean(axis=(1, 3, 5))
+    return image, LabelMap(data=labels, grid=grid)
 
 
-def _paint(scene: Scene, grid: Grid, signals: Mapping[Tissue, float]) -> Float32:
-    samples = sample_bones(scene, grid)
+def _paint(scene: Scene, samples: Mapping[Bone, BoneSample], grid: Grid, signals: Mapping[Tissue, float]) -> Float32:
     width = float(grid.spacing_mm.mean())
     image = paint_soft_tissue(scene.anatomy, scene.pose, samples, grid, signals)
     for sample in samples.values():
@@ -110,8 +107,7 @@ def _paint(scene: Scene, grid: Grid, signals: Mapping[Tissue, float]) -> Float32
     for bone, sample in samples.items():
         over(image, sample.bone, width, signals[Tissue.CORTEX])
         affine = scene.pose[bone].inverse().matrix @ grid.affine
-        inside = sample.bone < 0
-        if inside.any():
+        if (sample.bone < 0).any():
             grain = scene.knee.texture.on_grid(grid.shape, affine)
             marrow = signals[Tissue.MARROW] * (1.0 + TEXTURE * grain)
             over(image, sample.bone + np.float32(CORTEX_MM[bone]), width, marrow)

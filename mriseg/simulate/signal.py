@@ -28,26 +28,31 @@ class Tissue(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
-    """``pd`` relative to water; ``t1``, ``t2``, ``t2_star`` in ms; ``fat`` the share of ``pd`` that is lipid."""
+    """``pd`` relative to water; ``t1``, ``t2``, ``t2_star`` in ms; ``fat`` the share of ``pd`` that is lipid.
+
+    ``echo_left`` is what diffusion in the spoiler gradient leaves of the second echo of DESS: little in free fluid.
+    """
 
     pd: float
     t1: float
     t2: float
     t2_star: float
     fat: float = 0.0
+    echo_left: float = 1.0
 
 
 # T1 and T2 of cartilage, muscle, synovial fluid, fat and marrow: Gold et al. 2004, doi:10.2214/ajr.183.2.1830343;
 # T2 of menisci: Rauscher et al. 2008, doi:10.1148/radiol.2492071870. Tendon and cortical bone hardly signal at these
-# echo times; their rows, the proton densities and all T2* are rounded to plausible values, not taken from a paper.
+# echo times; their rows, the proton densities, all T2* and the echo left in fluid are plausible round values, not
+# taken from a paper.
 TISSUES: Mapping[Tissue, Relaxation] = {
     Tissue.AIR: Relaxation(pd=0.0, t1=1000.0, t2=10.0, t2_star=10.0),
     Tissue.FAT: Relaxation(pd=0.90, t1=371.0, t2=133.0, t2_star=40.0, fat=0.95),
     Tissue.MUSCLE: Relaxation(pd=0.79, t1=1420.0, t2=31.7, t2_star=24.0, fat=0.02),
-    Tissue.FLUID: Relaxation(pd=0.98, t1=3620.0, t2=767.0, t2_star=250.0),
+    Tissue.FLUID: Relaxation(pd=0.98, t1=3620.0, t2=767.0, t2_star=250.0, echo_left=0.3),
     Tissue.VESSEL: Relaxation(pd=0.25, t1=1930.0, t2=120.0, t2_star=40.0),
     Tissue.CARTILAGE: Relaxation(pd=0.72, t1=1240.0, t2=36.9, t2_star=24.0),
-    Tissue.MENISCUS: Relaxation(pd=0.60, t1=900.0, t2=11.4, t2_star=7.0),
+    Tissue.MENISCUS: Relaxation(pd=0.45, t1=900.0, t2=11.4, t2_star=7.0),
     Tissue.LIGAMENT: Relaxation(pd=0.55, t1=850.0, t2=6.0, t2_star=3.0),
     Tissue.CORTEX: Relaxation(pd=0.15, t1=300.0, t2=1.0, t2_star=0.5),
     Tissue.MARROW: Relaxation(pd=0.88, t1=365.0, t2=133.0, t2_star=15.0, fat=0.88),
@@ -141,7 +146,8 @@ def dess_echoes(tissue: Relaxation, *, tr: float, te: float, flip_deg: float) ->
     r = sqrt((1.0 - e2**2) / ((1.0 - e1 * c) ** 2 - e2**2 * (e1 - c) ** 2))
     fid = tissue.pd * tan(a / 2) * (1.0 - (e1 - c) * r)
     echo = tissue.pd * tan(a / 2) * (1.0 - (1.0 - e1 * c) * r)
-    return fid * exp(-te / tissue.t2_star), echo * exp(-te / tissue.t2_star)
+    decay = exp(-te / tissue.t2_star)
+    return fid * decay, echo * decay * tissue.echo_left
 
 
 def dess_signal(tissue: Relaxation, *, tr: float, te: float, flip_deg: float) -> float:

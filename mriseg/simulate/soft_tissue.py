@@ -5,9 +5,9 @@ Shapes are plain solids placed in the frame of the mean knee; what connects bone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from mriseg.simulate.signal import Tissue
 from mriseg.types import Bone, FloatArray, Grid, RigidTransform
 
 Point = tuple[float, float, float]
+Where = tuple[Float32, Float32, Float32]
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -124,23 +126,60 @@ def paint_soft_tissue(
     image = np.zeros(grid.shape, dtype=np.float32)
     over(image, skin, width, signals[Tissue.MUSCLE] * 0.8)
     over(image, skin + 1.4, width, signals[Tissue.FAT])
-    fascia = skin + np.float32(anatomy.fat_mm)
-    for start, end, thin, thick in MUSCLES:
-        belly = _cone(where, start, end, thin * anatomy.girth, thick * anatomy.girth)
-        over(image, np.maximum(belly, fascia), 1.5, signals[Tissue.MUSCLE])
-    for start, end, radius in VESSELS:
-        over(image, _cone(where, start, end, radius, radius), width, signals[Tissue.VESSEL])
-    _paint_fibula(image, where, width, signals)
-    over(image, _fluid(where, samples, anatomy), max(width, 0.6), signals[Tissue.FLUID])
+    _paint_legwork(image, where, skin + np.float32(anatomy.fat_mm), anatomy.girth, signals)
+    over(image, _fluid(where, samples, anatomy), max(width, 0.5), signals[Tissue.FLUID])
     for meniscus in _menisci(where, samples):
         over(image, meniscus, max(width, 0.5), signals[Tissue.MENISCUS])
     world = _world(grid)
     for strand in strands():
-        over(image, _strand(strand, world, pose, anatomy), max(width, 0.6), signals[Tissue.LIGAMENT])
+        distance = partial(_strand, strand, pose=pose, anatomy=anatomy)
+        for box in near(distance, world):
+            over(image[box], distance(_cut(world, box)), max(width, 0.6), signals[Tissue.LIGAMENT])
     return image
 
 
-def _world(grid: Grid) -> tuple[Float32, Float32, Float32]:
+def _paint_legwork(
+    image: Float32, where: Where, fascia: Float32, girth: float, signals: Mapping[Tissue, float]
+) -> None:
+    """Muscles under the ``fascia``, vessels, fibula."""
+    for start, end, thin, thick in MUSCLES:
+        belly = partial(_cone, start=start, end=end, thin=thin * girth, thick=thick * girth)
+        for box in near(belly, where):
+            over(image[box], np.maximum(belly(_cut(where, box)), fascia[box]), 1.5, signals[Tissue.MUSCLE])
+    for start, end, radius in VESSELS:
+        vessel = partial(_cone, start=start, end=end, thin=radius, thick=radius)
+        for box in near(vessel, where):
+            over(image[box], vessel(_cut(where, box)), 0.8, signals[Tissue.VESSEL])
+    start, end, radius = FIBULA
+    fibula = partial(_cone, start=start, end=end, thin=radius, thick=radius - 2.0)
+    for box in near(fibula, where):
+        distance = fibula(_cut(where, box))
+        over(image[box], distance, 0.8, signals[Tissue.CORTEX])
+        over(image[box], distance + np.float32(1.2), 0.8, signals[Tissue.MARROW])
+
+
+def near(distance: Callable[[Where], Float32], where: Where, *, step: int = 6) -> list[Box]:
+    """Voxel box, if any, outside of which a solid cannot reach: its distance looked up on every sixth voxel."""
+    coarse: Where = (
+        where[0][::step, ::step, ::step],
+        where[1][::step, ::step, ::step],
+        where[2][::step, ::step, ::step],
+    )
+    ends = np.array([[w[0, 0, 0], w[-1, -1, -1]] for w in where])
+    stride = float(np.linalg.norm(ends[:, 1] - ends[:, 0])) / max(sum(n - 1 for n in where[0].shape), 1) * step
+    hit = np.argwhere(distance(coarse) < 2.0 * stride + 1.0)
+    if not len(hit):
+        return []
+    low = np.maximum((hit.min(axis=0) - 1) * step, 0).tolist()
+    high = ((hit.max(axis=0) + 2) * step).tolist()
+    return [(slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))]
+
+
+def _cut(where: Where, box: Box) -> Where:
+    return where[0][box], where[1][box], where[2][box]
+
+
+def _world(grid: Grid) -> Where:
     """Coordinates x, y, z of every voxel of ``grid``, each (I, J, K)."""
     i, j, k = (np.arange(n, dtype=np.float32) for n in grid.shape)
     a = grid.affine.astype(np.float32)
@@ -150,7 +189,7 @@ def _world(grid: Grid) -> tuple[Float32, Float32, Float32]:
     return x, y, z
 
 
-def _positions(anatomy: Anatomy, pose: Pose, grid: Grid) -> tuple[Float32, Float32, Float32]:
+def _positions(anatomy: Anatomy, pose: Pose, grid: Grid) -> Where:
     """Place of every voxel in the mean knee, following the femur above the joint and the tibia below."""
     frames = []
     for bone in (Bone.FEMUR, Bone.TIBIA):
@@ -161,7 +200,7 @@ def _positions(anatomy: Anatomy, pose: Pose, grid: Grid) -> tuple[Float32, Float
     return x, y, z
 
 
-def _skin(where: tuple[Float32, Float32, Float32], samples: Mapping[Bone, BoneSample], anatomy: Anatomy) -> Float32:
+def _skin(where: Where, samples: Mapping[Bone, BoneSample], anatomy: Anatomy) -> Float32:
     x, y, z = where
     wide = (56.0 + 0.06 * np.clip(z, -60, 100)) * anatomy.girth
     deep = (55.0 + 0.05 * np.clip(z, -60, 100)) * anatomy.girth
@@ -169,8 +208,8 @@ def _skin(where: tuple[Float32, Float32, Float32], samples: Mapping[Bone, BoneSa
     level = np.sqrt(u * u + v * v)
     slope = np.sqrt((u / wide) ** 2 + (v / deep) ** 2)
     leg = (level - 1) * level / np.maximum(slope, 1e-4)
-    covers = [sample.bone - np.float32(6.0 + 0.4 * anatomy.fat_mm) for sample in samples.values()]
-    return _smooth_minimum([leg, *covers], 4.0)
+    covers = [sample.bone - np.float32(4.0 + 0.25 * anatomy.fat_mm) for sample in samples.values()]
+    return _smooth_minimum([leg, *covers], 1.4)
 
 
 def _smooth_minimum(fields: list[Float32], width_mm: float) -> Float32:
@@ -181,7 +220,7 @@ def _smooth_minimum(fields: list[Float32], width_mm: float) -> Float32:
     return np.asarray(total, dtype=np.float32)
 
 
-def _cone(where: tuple[Float32, Float32, Float32], start: Point, end: Point, thin: float, thick: float) -> Float32:
+def _cone(where: Where, *, start: Point, end: Point, thin: float, thick: float) -> Float32:
     """Distance to a rod with round ends whose radius runs from ``thin`` to ``thick``."""
     offset = [w - np.float32(s) for w, s in zip(where, start, strict=True)]
     axis = np.subtract(end, start).astype(np.float32)
@@ -190,21 +229,13 @@ def _cone(where: tuple[Float32, Float32, Float32], start: Point, end: Point, thi
     return np.asarray(np.sqrt(square) - (thin + (thick - thin) * np.sqrt(t)), dtype=np.float32)
 
 
-def _paint_fibula(
-    image: Float32, where: tuple[Float32, Float32, Float32], width: float, signals: Mapping[Tissue, float]
-) -> None:
-    start, end, radius = FIBULA
-    bone = _cone(where, start, end, radius, radius - 2.0)
-    over(image, bone, width, signals[Tissue.CORTEX])
-    over(image, bone + np.float32(1.2), width, signals[Tissue.MARROW])
-
-
-def _fluid(where: tuple[Float32, Float32, Float32], samples: Mapping[Bone, BoneSample], anatomy: Anatomy) -> Float32:
+def _fluid(where: Where, samples: Mapping[Bone, BoneSample], anatomy: Anatomy) -> Float32:
     """Film on the cartilage, which also fills defects, and the suprapatellar pouch."""
     x, y, z = where
     films = [np.maximum(s.healthy - anatomy.fluid_mm, 0.9 - (s.bone - s.healthy)) for s in samples.values()]
-    flat = 2.0 + 5.0 * anatomy.effusion
-    u, v, w = (x - 3.0) / 17.0, (y - 41.0 + 0.06 * (z - 66.0)) / flat, (z - 66.0) / 17.0
+    flat = 1.2 + 4.0 * anatomy.effusion
+    bend = np.float32(41.0) - np.float32(0.06) * (z - 66.0) + np.float32(1.2) * np.sin(x / 5.0) * np.cos(z / 7.0)
+    u, v, w = (x - 3.0) / 16.0, (y - bend) / flat, (z - 64.0) / (10.0 + 10.0 * anatomy.effusion)
     pouch = (np.sqrt(u * u + v * v + w * w) - 1.0) * np.float32(flat)
     return np.asarray(np.minimum.reduce([*films, pouch]), dtype=np.float32)
 
@@ -222,7 +253,7 @@ def _rings() -> tuple[tuple[float, float, float, float, float], ...]:
     return tuple(rings)
 
 
-def _menisci(where: tuple[Float32, Float32, Float32], samples: Mapping[Bone, BoneSample]) -> list[Float32]:
+def _menisci(where: Where, samples: Mapping[Bone, BoneSample]) -> list[Float32]:
     """Wedges between femur and tibia, on the rim of each plate, open towards the notch."""
     x, y, _ = where
     above, below = samples[Bone.FEMUR].healthy, samples[Bone.TIBIA].healthy
@@ -237,12 +268,8 @@ def _menisci(where: tuple[Float32, Float32, Float32], samples: Mapping[Bone, Bon
     return menisci
 
 
-def _strand(
-    strand: Strand,
-    world: tuple[Float32, Float32, Float32],
-    pose: Mapping[Bone, RigidTransform],
-    anatomy: Anatomy,
-) -> Float32:
+def _strand(strand: Strand, world: Where, *, pose: Mapping[Bone, RigidTransform], anatomy: Anatomy) -> Float32:
+    """Distance to a ligament at ``world`` points, to first order."""
     ends = []
     for point, bone in ((strand.start, strand.start_bone), (strand.end, strand.end_bone)):
         matrix = pose[bone].matrix @ anatomy.placement

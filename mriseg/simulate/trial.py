@@ -16,7 +16,7 @@ from mriseg.simulate.growth import Growth, draw_defects
 from mriseg.simulate.knee import Knee, Pose, digital_knee, knee_of_labels
 from mriseg.simulate.motion import MotionLimits, flex, motions, place, repositioned, rest_pose, scanner_pose
 from mriseg.simulate.scanner import add_noise, coil_sensitivity, prescribe, supersampling
-from mriseg.simulate.scene import Scene, label_map, signal_image
+from mriseg.simulate.scene import Scene, scan
 from mriseg.simulate.signal import Sequence, Tissue, signals
 from mriseg.simulate.soft_tissue import Anatomy
 from mriseg.simulate.sources import LabelSource
@@ -128,9 +128,7 @@ def simulate_participant(plan: TrialPlan, person: Participant, rng: np.random.Ge
         spacing = plan.spacing_mm or plan.sequence.spacing_mm
         grid = prescribe(knee, pose, plan.sequence, spacing, rng, crop=plan.crop)
         truth = region_rows(knee, surfaces, defects) + defect_rows(knee, surfaces, defects, pose, person.side)
-        visits[visit] = _acquire(
-            plan, scene, grid, label_map(scene, grid), truth=tuple(truth), side=person.side, rng=rng
-        )
+        visits[visit] = _acquire(plan, scene, grid, truth=tuple(truth), side=person.side, rng=rng)
     moved = motions(poses[BASELINE], poses[FOLLOWUP])
     return ParticipantOutput(
         visits=visits, motion={bone: mirror_transform(t, person.side) for bone, t in moved.items()}
@@ -157,7 +155,7 @@ def _from_two_maps(plan: TrialPlan, person: Participant, rng: np.random.Generato
         scene = Scene(knee=knee, pose=pose, defects=(), anatomy=_anatomy(knee, rng))
         surfaces = {bone: articular_surface(bone, shape) for bone, shape in knee.bones.items()}
         truth = tuple(row for row in region_rows(knee, surfaces, ()) if row.metric in SEEN_WITHOUT_HISTORY)
-        visits[visit] = _acquire(plan, scene, labels.grid, labels, truth=truth, side=person.side, rng=rng)
+        visits[visit] = _acquire(plan, scene, labels.grid, drawn=labels, truth=truth, side=person.side, rng=rng)
     return ParticipantOutput(visits=visits, motion=None)
 
 
@@ -165,8 +163,8 @@ def _anatomy(knee: Knee, rng: np.random.Generator) -> Anatomy:
     return Anatomy(
         placement=inverse(knee.bones[Bone.FEMUR].to_mean.matrix),
         fat_mm=float(rng.uniform(5.0, 12.0)),
-        fluid_mm=float(rng.uniform(0.25, 0.6)),
-        effusion=float(rng.uniform(0.0, 0.8)),
+        fluid_mm=float(rng.uniform(0.1, 0.35)),
+        effusion=float(rng.beta(1.2, 2.5)),
         girth=float(rng.uniform(0.95, 1.1)),
     )
 
@@ -175,21 +173,21 @@ def _acquire(
     plan: TrialPlan,
     scene: Scene,
     grid: Grid,
-    labels: LabelMap,
     *,
     truth: tuple[TruthRow, ...],
     side: Side,
     rng: np.random.Generator,
+    drawn: LabelMap | None = None,
 ) -> VisitOutput:
-    """Scan a scene on ``grid`` and bring image and labels into the participant's own space."""
+    """Scan a scene on ``grid`` and bring image and labels (``drawn`` where given) into the participant's own space."""
     contrast = signals(plan.sequence)
     factor = CARTILAGE_LEVEL / contrast[Tissue.CARTILAGE]
     spacing = grid.spacing_mm.tolist()
-    image = signal_image(scene, grid, contrast, supersample=supersampling((spacing[0], spacing[1], spacing[2])))
+    image, sampled = scan(scene, grid, contrast, supersample=supersampling((spacing[0], spacing[1], spacing[2])))
     image *= coil_sensitivity(grid, rng) * np.float32(factor)
     image = add_noise(image, CARTILAGE_LEVEL / plan.sequence.snr, rng)
     volume = to_right_knee(Volume(data=image, grid=grid), side)
-    return VisitOutput(volume=volume, labels=to_right_knee(labels, side), truth=truth)
+    return VisitOutput(volume=volume, labels=to_right_knee(drawn or sampled, side), truth=truth)
 
 
 def visit_date(person: Participant, visit: str, rng: np.random.Generator) -> date:

@@ -125,13 +125,11 @@ def motion_record(output: ParticipantOutput) -> dict[str, object]:
 def write_truth(
     truth: Path, people: list[Participant], tables: list[pd.DataFrame], motion: dict[str, dict[str, object]]
 ) -> None:
-    """Write ``truth.tsv``, ``motions.json``, ``allocation.csv`` and, for knees from label maps, ``sources.tsv``."""
+    """Write ``truth.tsv``, ``motions.json`` and, for knees from label maps, ``sources.tsv``."""
     truth.mkdir(parents=True, exist_ok=True)
     table = pd.concat(tables, ignore_index=True)
     table.to_csv(truth / "truth.tsv", sep="\t", index=False, float_format="%.4f", lineterminator="\n")
     (truth / "motions.json").write_text(json.dumps(motion, indent=1) + "\n", encoding="utf-8")
-    arms = pd.DataFrame([{"participant_id": p.participant_id, "arm": p.arm} for p in people])
-    arms.to_csv(truth / "allocation.csv", index=False, lineterminator="\n")
     sources = [
         {"participant_id": p.participant_id, "visit": visit, "file": source.path.name}
         for p in people
@@ -139,3 +137,10 @@ def write_truth(
     ]
     if sources:
         pd.DataFrame(sources).to_csv(truth / "sources.tsv", sep="\t", index=False, lineterminator="\n")
+
+
+def write_allocation(path: Path, people: list[Participant]) -> None:
+    """Write who is in which arm."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arms = pd.DataFrame([{"participant_id": p.participant_id, "arm": p.arm} for p in people])
+    arms.to_csv(path, index=False, lineterminator="\n")
