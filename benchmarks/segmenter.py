@@ -25,7 +25,7 @@ import numpy as np
 from mriseg.errors import MrisegError
 from mriseg.geometry import reorient
 from mriseg.measure import measure
-from mriseg.nifti import read_label_map, read_volume, write_volume
+from mriseg.nifti import read_label_map, read_volume, write_label_map, write_volume
 from mriseg.segment import Network, load_network, segment
 from mriseg.simulate.fields import inverse
 from mriseg.simulate.knee import Knee, knee_of_labels
@@ -63,6 +63,16 @@ def image_of(labels: LabelMap, sequence: str, rng: np.random.Generator) -> tuple
     level = max(contrast[Tissue.CARTILAGE], 0.3 if sequence == "random" else 0.0)
     noisy = add_noise(image * coil_sensitivity(grid, rng) * np.float32(300 / level), 300 / protocol.snr, rng)
     return Volume(data=noisy, grid=grid), truth
+
+
+def kept_image(folder: Path, name: str, labels: LabelMap, sequence: str, seed: int) -> tuple[Volume, LabelMap]:
+    """Simulate as :func:`image_of`, once: image and truth are kept in ``folder``."""
+    paths = [folder / f"{name}_{sequence}_{kind}.nii.gz" for kind in ("mri", "dseg")]
+    if not all(path.exists() for path in paths):
+        image, truth = image_of(labels, sequence, np.random.default_rng(seed))
+        write_volume(paths[0], image)
+        write_label_map(paths[1], truth)
+    return read_volume(paths[0]), read_label_map(paths[1])
 
 
 def anatomy(knee: Knee, rng: np.random.Generator) -> Anatomy:
@@ -119,9 +129,8 @@ def plates(label_map: LabelMap) -> dict[str, float]:
 PLATES = ("MT", "LT", "cMF", "cLF", "P")
 
 
-def one_case(labels: LabelMap, sequence: str, network: Network, seed: int, *, measured: bool) -> dict[str, object]:
-    """Simulate, segment and compare one knee in one sequence."""
-    image, truth = image_of(labels, sequence, np.random.default_rng(seed))
+def one_case(image: Volume, truth: LabelMap, network: Network, *, measured: bool) -> dict[str, object]:
+    """Segment one simulated image and compare with its truth."""
     start = time.perf_counter()
     result = segment(image, side=Side.RIGHT, network=network)
     row: dict[str, object] = {"seconds": time.perf_counter() - start, "verdict": result.verdict.value}
@@ -176,6 +185,8 @@ def main() -> None:
     parser.add_argument("--knees", type=int, default=len(VALIDATION))
     parser.add_argument("--sequences", nargs="+", default=["dess", "spgr", "tse-fs", "random"])
     parser.add_argument("--no-measure", action="store_true", help="leave out thickness and denuded area")
+    parser.add_argument("--images", type=Path, default=Path(tempfile.gettempdir()) / "mriseg-segmenter-benchmark")
+    parser.add_argument("--only-images", action="store_true", help="simulate the images and stop")
     arguments = parser.parse_args()
     network = load_network()
     with (arguments.data / "labels" / "labels.tsv").open() as file:
@@ -185,14 +196,19 @@ def main() -> None:
         path = arguments.data / "labels" / f"{knee}_side-R_dseg.nii.gz"
         labels = reorient(read_label_map(path))
         for sequence in arguments.sequences:
-            case = one_case(labels, sequence, network, 100 + n, measured=not arguments.no_measure)
+            image, truth = kept_image(arguments.images, knee, labels, sequence, 100 + n)
+            if arguments.only_images:
+                continue
+            case = one_case(image, truth, network, measured=not arguments.no_measure)
             report["cases"].append({"knee": knee, "kl": grades[path.name], "sequence": sequence, **case})
             scores = "  ".join(f"{case[f'dice {label.name.lower()}']:.3f}" for label in Label)
             print(f"{knee:22} KL {grades[path.name]:8} {sequence:7} dice {scores}  {case['verdict']}", flush=True)
+    if arguments.only_images:
+        return
     report["real_echoes"] = real_echoes(arguments.data, network)
     print("real echoes, pairwise Dice:", report["real_echoes"])
     path = arguments.data / "labels" / f"{VALIDATION[0]}_side-R_dseg.nii.gz"
-    image, _ = image_of(reorient(read_label_map(path)), "dess", np.random.default_rng(0))
+    image, _ = kept_image(arguments.images, VALIDATION[0], reorient(read_label_map(path)), "dess", 100)
     report["time"] = [time_and_memory(image, 2)]
     print("one DESS volume:", report["time"])
     RESULTS.parent.mkdir(exist_ok=True)

@@ -50,6 +50,22 @@ def predict(image: F32, network: Network, *, threads: int = 0, progress: Progres
         Fractions of background and the six labels; they sum to 1.
     """
     session = open_session(network, threads)
+    if not network.spec.mirrored:
+        return look(image, session, network, progress or _silent)
+    report = progress or _silent
+    first = look(image, session, network, lambda share: report(share / 2))
+    # Moved by a voxel as well, since a network that works on pairs of voxels sees other pairs then.
+    moved = np.pad(image[::-1], [(1, 0)] * 3, mode="edge")
+    second = look(moved, session, network, lambda share: report(0.5 + share / 2))
+    return np.asarray((first + second[:, 1:, 1:, 1:][:, ::-1]) / 2, dtype=np.float32)
+
+
+def _silent(share: float) -> None:
+    """Report nothing."""
+
+
+def look(image: F32, session: ort.InferenceSession, network: Network, progress: Progress) -> F32:
+    """Fractions (7, I, J, K) of one image from overlapping blocks, each weighted by :func:`window_weight`."""
     name = session.get_inputs()[0].name
     padded, offset = pad_to_window(image, network.spec.window)
     starts = [block_starts(n, w) for n, w in zip(padded.shape, network.spec.window, strict=True)]
@@ -62,8 +78,7 @@ def predict(image: F32, network: Network, *, threads: int = 0, progress: Progres
         share = predict_block(session, name, padded[where], network)
         total[(slice(None), *where)] += share * weight
         norm[where] += weight
-        if progress:
-            progress((done + 1) / len(blocks))
+        progress((done + 1) / len(blocks))
     inner = tuple(slice(o, o + n) for o, n in zip(offset, image.shape, strict=True))
     return np.ascontiguousarray(total[(slice(None), *inner)] / norm[inner])
 

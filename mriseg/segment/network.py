@@ -36,6 +36,8 @@ class NetworkSpec:
         Largest block in voxels that is shown to it at once; a multiple of ``multiple`` along each axis.
     multiple : int
         Sizes of a block must be multiples of it.
+    mirrored : bool
+        Whether it was trained on mirrored knees too; then a second, mirrored look is averaged with the first.
     labels : mapping
         Output channel -> :class:`~mriseg.types.Label` value, or 0 for what is not measured.
     """
@@ -45,6 +47,7 @@ class NetworkSpec:
     spacing_mm: tuple[float, float, float]
     window: tuple[int, int, int]
     multiple: int = 16
+    mirrored: bool = False
     labels: Mapping[int, int] = field(default_factory=lambda: CHANNELS)
 
     def __post_init__(self) -> None:
@@ -107,7 +110,7 @@ def read_spec(path: Path) -> NetworkSpec:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SegmentationError(f"{path.name}: no readable specification of the network beside it.") from error
-    known = {"name", "sha256", "spacing_mm", "window", "multiple", "labels"}
+    known = {"name", "sha256", "spacing_mm", "window", "multiple", "mirrored", "labels"}
     wrong = sorted(set(values) - known | ({"name", "sha256", "spacing_mm", "window"} - set(values)))
     if wrong:
         raise SegmentationError(f"{path.name}: unknown or missing keys {wrong}; expected {sorted(known)}.")

@@ -107,6 +107,7 @@ def export(checkpoint: Path, folder: Path, name: str) -> Path:
         "spacing_mm": [SPACING_MM] * 3,
         "window": list(WINDOW),
         "multiple": 16,
+        "mirrored": True,
     }
     target.with_suffix(".json").write_text(json.dumps(spec, indent=2) + "\n")
     return target

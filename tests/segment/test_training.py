@@ -124,7 +124,7 @@ def test_the_quick_gradient_is_the_true_gradient(recipe: SimpleNamespace) -> Non
 
 
 def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: Path, tmp_path: Path) -> None:
-    config = recipe.train.Config(size=(16, 16, 16))
+    config = recipe.train.Config(size=(32, 16, 16))
     knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
     pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), contrasts=3)
     whole, first = (recipe.train.Run(tmp_path / name, config, "cpu") for name in ("whole", "parts"))
