@@ -63,6 +63,19 @@ def extract_surface(mask: Array, grid: Grid, *, smoothing_mm: float = 0.7) -> Su
     return level_surface(smooth_field(mask, grid, smoothing_mm=smoothing_mm), grid)
 
 
+def probability_surface(probability: Array, grid: Grid) -> Surface:
+    """Surface where a probability map (I, J, K), 0 to 1, crosses one half.
+
+    Raises
+    ------
+    GeometryError
+        Where a value is NaN or outside of 0 to 1, or nothing reaches one half.
+    """
+    if not np.isfinite(probability).all() or probability.min() < 0.0 or probability.max() > 1.0:
+        raise GeometryError("A probability map needs values from 0 to 1, found NaN or values outside.")
+    return level_surface(0.5 - np.asarray(probability, dtype=np.float64), grid)
+
+
 def level_surface(field: Array, grid: Grid, *, level: float = 0.0) -> Surface:
     """Surface where ``field`` (I, J, K), negative inside, crosses ``level``; world coordinates of ``grid``."""
     if not field.min() < level < field.max():

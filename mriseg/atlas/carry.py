@@ -12,8 +12,9 @@ from mriseg.atlas.model import BoneAtlas
 from mriseg.surfaces import Surface, vertex_normals
 from mriseg.types import Array, Bone, FloatArray, IntArray, Verdict
 
-GOOD_RESIDUAL_MM = 0.9
-FAILED_RESIDUAL_MM = 2.0
+GOOD_RESIDUAL_MM, FAILED_RESIDUAL_MM = 0.9, 2.0
+GOOD_BEND_MM, FAILED_BEND_MM = 2.5, 4.5  # of the atlas beyond size and place; knees without deformity stay below 2
+LEAST_SEEN = 0.3
 JOINT_END = {Bone.FEMUR: -1.0, Bone.TIBIA: 1.0, Bone.PATELLA: 0.0}
 JOINT_DEPTH_MM = 25.0
 
@@ -28,6 +29,8 @@ class Carried:
     fit : Fit
     residual_mm : float
         Mean distance between the fitted atlas and the bone where cartilage is expected.
+    bend_mm : float
+        Mean displacement of the atlas there beyond the similarity fit: what its shape had to give.
     seen : float
         Part of the expected cartilage area whose bone is in the field of view, 0 to 1.
     verdict : Verdict
@@ -38,6 +41,7 @@ class Carried:
     atlas: BoneAtlas
     fit: Fit
     residual_mm: float
+    bend_mm: float
     seen: float
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -79,7 +83,7 @@ def rigid_residual(atlas: BoneAtlas, bone: Bone, surface: Surface) -> float:
 def _start(atlas: BoneAtlas, bone: Bone, surface: Surface) -> FloatArray:
     """Shift (4, 4) of the atlas to the place of a bone."""
     start = np.eye(4)
-    start[:3, 3] = _anchor(bone, surface.vertices_mm) - _anchor(bone, atlas.surface.vertices_mm)
+    start[:3, 3] = anchor(bone, surface.vertices_mm) - anchor(bone, atlas.surface.vertices_mm)
     return start
 
 
@@ -102,7 +106,7 @@ def _mean(values: Array, weight: FloatArray) -> FloatArray:
     return np.asarray((values * weight).sum(axis=1) / weight.sum(axis=1), dtype=np.float64)
 
 
-def _anchor(bone: Bone, vertices_mm: FloatArray) -> FloatArray:
+def anchor(bone: Bone, vertices_mm: FloatArray) -> FloatArray:
     """Point that two bones have in common before any fit: middle of the joint end, (3,)."""
     end = JOINT_END[bone]
     if not end:
@@ -119,10 +123,23 @@ def _judge(atlas: BoneAtlas, bone: Bone, result: Fit) -> Carried:
     distance = result.distance_mm[expected]
     seen = float(np.isfinite(distance).mean())
     residual = float(np.nanmean(distance)) if seen > 0 else float("inf")
+    plain = atlas.surface.vertices_mm @ result.similarity[:3, :3].T + result.similarity[:3, 3]
+    bend = float(np.linalg.norm(result.vertices_mm - plain, axis=1)[expected].mean())
     reasons = []
     if residual > GOOD_RESIDUAL_MM:
         reasons.append(f"the atlas lies {residual:.2f} mm off the {bone} (expected under {GOOD_RESIDUAL_MM} mm)")
-    verdict = Verdict.FAILED if residual > FAILED_RESIDUAL_MM or seen < 0.3 else Verdict.GOOD
-    if verdict is Verdict.GOOD and reasons:
-        verdict = Verdict.NEEDS_REVIEW
-    return Carried(atlas=atlas, fit=result, residual_mm=residual, seen=seen, verdict=verdict, reasons=tuple(reasons))
+    if bend > GOOD_BEND_MM:
+        reasons.append(f"the {bone} differs from the atlas by {bend:.1f} mm (expected under {GOOD_BEND_MM} mm)")
+    if seen < LEAST_SEEN:
+        reasons.append(f"only {100 * seen:.0f} % of the joint surface of the {bone} is in the image")
+    failed = residual > FAILED_RESIDUAL_MM or bend > FAILED_BEND_MM or seen < LEAST_SEEN
+    verdict = Verdict.FAILED if failed else Verdict.NEEDS_REVIEW if reasons else Verdict.GOOD
+    return Carried(
+        atlas=atlas,
+        fit=result,
+        residual_mm=residual,
+        bend_mm=bend,
+        seen=seen,
+        verdict=verdict,
+        reasons=tuple(reasons),
+    )

@@ -216,7 +216,13 @@ def _visit(knee: _Knee, number: int, defects: list[Defect]) -> VisitMeasurement:
         elif any(leaf in lost for leaf in REGIONS[region]):
             rows.extend(blank(region, next(lost[leaf] for leaf in REGIONS[region] if leaf in lost)))
         else:
-            rows.extend(region_values(region, samples))
+            review = any(knee.bones[bone].carried.verdict is not Verdict.GOOD for bone in bone_of(region))
+            rows.extend(_for_review(region_values(region, samples)) if review else region_values(region, samples))
     return VisitMeasurement(
         thickness={bone: visit.thickness for bone, visit in shown.items()}, regions=tuple(rows), defects=tuple(defects)
     )
+
+
+def _for_review(rows: tuple[RegionValue, ...]) -> list[RegionValue]:
+    """Mark measured rows: a person has to accept them before they count."""
+    return [replace(row, state=RowState.NEEDS_REVIEW) if row.state is RowState.MEASURED else row for row in rows]

@@ -85,7 +85,7 @@ def measure_bone(
     """
     carried = _carried(bone, labels, to_visit, parameters)
     if carried.verdict is Verdict.FAILED:
-        raise MeasurementError(f"{bone}: {'; '.join(carried.reasons) or 'too little of the bone is in the image'}.")
+        raise MeasurementError(f"{bone}: {'; '.join(carried.reasons)}.")
     points = _articular_points(bone, labels, to_visit, carried)
     fields = [
         visit_fields(

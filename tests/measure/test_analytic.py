@@ -1,0 +1,69 @@
+"""Area and thickness of shapes whose truth is a formula."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mriseg.geometry import isotropic_grid
+from mriseg.measure.coverage import Cartilage, cartilage_on, cover_field
+from mriseg.measure.fields import resampled, visit_fields
+from mriseg.measure.footprint import bare_share
+from mriseg.surfaces import Surface, adjacency, level_surface, vertex_areas
+from mriseg.types import Bone, LabelMap, RigidTransform
+
+sys.path.insert(0, str(Path(__file__).parent))
+from phantoms import DESS_MM, FINE_MM, cap_angle, grooved_plate, shell_with_hole
+
+RADIUS, THICKNESS = 18.0, 2.2
+
+
+def layer(labels: LabelMap, bone: Bone, reach_mm: float) -> tuple[Surface, Cartilage]:
+    fields = visit_fields(labels, bone, RigidTransform.identity(), smoothing_mm=0.5, coverage_smoothing_mm=0.4)
+    half = isotropic_grid(np.array([[-reach_mm] * 3, [reach_mm] * 3]), 0.6, margin_mm=0.0)
+    inner, outer = resampled(fields, half)
+    surface = level_surface(inner, half)
+    return surface, cartilage_on(surface, fields, surface, level_surface(outer, half))
+
+
+@pytest.mark.parametrize(("spacing", "area_pct", "thickness_mm"), [(FINE_MM, 1.0, 0.03), (DESS_MM, 2.0, 0.07)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sphere_area_and_shell_thickness(spacing, area_pct, thickness_mm, seed):
+    labels = shell_with_hole(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, hole_mm2=60.0, seed=seed)
+    surface, cartilage = layer(labels, Bone.TIBIA, RADIUS + 3.0)
+    area = vertex_areas(surface)
+    assert area.sum() == pytest.approx(4 * np.pi * RADIUS**2, rel=0.01 * area_pct)
+    polar = np.arccos(surface.vertices_mm[:, 2] / np.linalg.norm(surface.vertices_mm, axis=1))
+    sound = polar > cap_angle(RADIUS, 60.0) + 0.15
+    assert np.average(cartilage.thickness_mm[sound], weights=area[sound]) == pytest.approx(THICKNESS, abs=thickness_mm)
+    shell = np.linalg.norm(cartilage.outer_mm, axis=1) - RADIUS
+    assert np.abs(cartilage.outer_distance_mm - shell).mean() < thickness_mm
+
+
+@pytest.mark.parametrize(("spacing", "limit_pct"), [(FINE_MM, 4.0), (DESS_MM, 7.0)])
+@pytest.mark.parametrize("hole_mm2", [30.0, 60.0, 150.0])
+def test_bare_area_of_a_hole_in_the_shell(spacing, limit_pct, hole_mm2):
+    found = []
+    for seed in (3, 4):
+        labels = shell_with_hole(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, hole_mm2=hole_mm2, seed=seed)
+        surface, cartilage = layer(labels, Bone.TIBIA, RADIUS + 3.0)
+        cover = cover_field(cartilage.column_mm, np.ones(len(surface.vertices_mm)), adjacency(surface))
+        polar = np.arccos(surface.vertices_mm[:, 2] / np.linalg.norm(surface.vertices_mm, axis=1))
+        near = polar < cap_angle(RADIUS, hole_mm2) + 0.2
+        share = bare_share(surface, cover)
+        assert share[~near].sum() == 0.0
+        found.append(share[near].sum())
+    assert found == pytest.approx([hole_mm2, hole_mm2], rel=0.01 * limit_pct)
+
+
+def test_thickness_of_a_groove():
+    labels = grooved_plate(DESS_MM, depth_mm=1.2, width_mm=8.0, seed=5)
+    surface, cartilage = layer(labels, Bone.FEMUR, 15.0)
+    x, y, z = surface.vertices_mm.T
+    floor = (np.abs(x) < 2.5) & (np.abs(y) < 9.0) & (z > -1.0)
+    beside = (np.abs(x) > 6.0) & (np.abs(x) < 9.0) & (np.abs(y) < 9.0) & (z > -1.0)
+    assert cartilage.thickness_mm[floor].mean() == pytest.approx(1.2, abs=0.07)
+    assert cartilage.thickness_mm[beside].mean() == pytest.approx(2.4, abs=0.07)
