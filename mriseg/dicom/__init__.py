@@ -1,5 +1,6 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
+from mriseg.dicom.anatomy import side_from_anatomy
 from mriseg.dicom.deidentify import Deidentified, Pseudonyms, deidentify, read_secret
 from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
@@ -27,6 +28,7 @@ __all__ = [
     "read_secret",
     "read_seg",
     "scan",
+    "side_from_anatomy",
     "sidecar",
     "write_checked",
     "write_seg",
