@@ -24,7 +24,8 @@ class Thresholds:
     review_overlap, failed_overlap : float
         Share of the bone surfaces that both fields of view show.
     review_similarity, failed_similarity : float
-        Local correlation of the images around the bone.
+        Local correlation of the images around the bone: above 0.95 for one sequence twice, 0.3 to 0.5 with
+        gross motion.
     review_shift_mm : float
         Distance between the pose of the surfaces and that of the images.
     coarse_spacing_mm : float
@@ -41,7 +42,7 @@ class Thresholds:
     failed_spread_mm: float = 0.5
     review_overlap: float = 0.6
     failed_overlap: float = 0.3
-    review_similarity: float = 0.5
+    review_similarity: float = 0.6
     failed_similarity: float = 0.2
     review_shift_mm: float = 0.6
     coarse_spacing_mm: float = 1.6

@@ -48,13 +48,21 @@ def gaps_mm(matches: Matches) -> FloatArray:
     return np.asarray(np.where(facing, np.abs(matches.gap_mm), matches.distance_mm), dtype=np.float64)
 
 
-def mirrored_fits_better(pair: Pair, residual_mm: float) -> bool:
-    """Whether the mirror image of the follow-up bone fits the baseline bone clearly better than the bone itself."""
+def residual_mm(pair: Pair, transform: RigidTransform) -> float:
+    """Mean distance between the surfaces both ways, mm; infinite where nothing is shared."""
+    gaps = gaps_mm(match(pair, transform))
+    return float(gaps.mean()) if len(gaps) else float("inf")
+
+
+def mirrored_fits_better(pair: Pair, own_mm: float, limit_mm: float) -> bool:
+    """Whether the mirror image of the follow-up bone fits, and clearly better than the ``own_mm`` of the bone itself.
+
+    A knee of somebody else fits neither way: the mirror image has to lie within ``limit_mm``.
+    """
     other = pair.followup
     grid = Grid(shape=other.grid.shape, affine=MIRROR @ other.grid.affine)
     mirror = MIRROR[:3, :3]
     mirrored = Pair.of(
         pair.baseline, Cloud(points_mm=other.points_mm @ mirror, normals=other.normals @ mirror, grid=grid)
     )
-    matches = match(mirrored, find_pose(mirrored))
-    return len(matches.gap_mm) > 0 and float(gaps_mm(matches).mean()) < CLEARLY * residual_mm
+    return residual_mm(mirrored, find_pose(mirrored)) < min(CLEARLY * own_mm, limit_mm)

@@ -75,7 +75,8 @@ def advance(transform: RigidTransform, step: FloatArray, centre_mm: FloatArray) 
     half = halfway(transform).matrix
     motion = np.eye(4)
     motion[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix()
-    motion[:3, 3] = centre_mm + step[3:] - motion[:3, :3] @ centre_mm
+    # Half of the shift before and half after the turn: the opposite step is then the exact inverse.
+    motion[:3, 3] = centre_mm + 0.5 * step[3:] - motion[:3, :3] @ (centre_mm - 0.5 * step[3:])
     return rigid(half @ motion @ motion @ half)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mriseg.errors import RegistrationError
 from mriseg.register.assess import Thresholds, assess
 from mriseg.register.band import BandSettings, make_band
-from mriseg.register.figures import figures_of, mirrored_fits_better
+from mriseg.register.figures import figures_of, mirrored_fits_better, residual_mm
 from mriseg.register.pose import find_pose
 from mriseg.register.refine import RefineSettings, refine, state
 from mriseg.register.sampling import Field
@@ -139,7 +139,9 @@ def register_bone(
     if overlap(pair, posed) < settings.thresholds.failed_overlap:
         return _failed(f"the two fields of view hardly share any surface of the {bone}")
     transform, images, band = posed, None, None
-    for sigma in settings.sigmas_mm:
+    review_mm, failed_mm = settings.thresholds.residual_mm(bone)
+    fits = residual_mm(pair, posed) <= failed_mm
+    for sigma in settings.sigmas_mm if fits else ():
         images = _images(bone, a, b, sigma)
         if images is None:
             break
@@ -147,8 +149,8 @@ def register_bone(
         transform = refine(pair, images, band, transform, settings.refine)
     final = state(pair, images, band, transform, settings.refine)
     figures = figures_of(pair, transform, posed, final, (a.labels.grid, b.labels.grid))
-    if figures["residual_mm"] > settings.thresholds.residual_mm(bone)[0]:
-        figures["mirror_fits_better"] = float(mirrored_fits_better(pair, figures["residual_mm"]))
+    if figures["residual_mm"] > review_mm and not hints:  # the first bone speaks for the side of the knee
+        figures["mirror_fits_better"] = float(mirrored_fits_better(pair, figures["residual_mm"], failed_mm))
     verdict, reasons = assess(figures, bone, settings.thresholds)
     return BoneRegistration(
         transform=transform,

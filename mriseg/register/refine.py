@@ -34,7 +34,7 @@ class RefineSettings:
         Surface points a visit that take part.
     """
 
-    surface_weight: float = 1.0
+    surface_weight: float = 0.1
     gap_floor_mm: float = 0.1
     tolerance_mm: float = 5e-4
     iterations: int = 20
