@@ -13,8 +13,9 @@ from mriseg.geometry import halfway, mirror_transform, to_right_knee
 from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, Pieces, blank, bone_of, joined, region_values
-from mriseg.measure.one_bone import BoneResult, BoneVisit, measure_bone, side_residuals
+from mriseg.measure.one_bone import BoneResult, BoneVisit, measure_bone
 from mriseg.measure.parameters import MeasureParameters
+from mriseg.measure.placing import side_residuals
 from mriseg.types import (
     Bone,
     Defect,

@@ -38,6 +38,7 @@ UNITS = {
     "ThCtAB_aMav": "mm",
     "ThCcAB_aMiv": "mm",
 }
+FARTHEST_MM = 9.0  # cartilage is thinner than this
 EXTREME = 0.01  # aMav and aMiv are means over the highest and lowest 1 % of area
 
 
@@ -90,11 +91,12 @@ def pieces(
     outer_code = np.zeros(len(cartilage.outer_mm), dtype=np.int64)
     voxel_code = np.zeros(len(cartilage.voxels_mm), dtype=np.int64)
     if use.any():
-        tree, codes = KDTree(vertices_mm[use]), code[use]
+        # Code 0 stands behind the last vertex: what lies too far from all of tAB belongs to none of it.
+        tree, codes = KDTree(vertices_mm[use]), np.append(code[use], 0)
         if len(outer_code):
-            outer_code = codes[tree.query(cartilage.outer_mm, workers=2)[1]]
+            outer_code = codes[tree.query(cartilage.outer_mm, distance_upper_bound=FARTHEST_MM, workers=2)[1]]
         if len(voxel_code):
-            voxel_code = codes[tree.query(cartilage.voxels_mm, workers=2)[1]]
+            voxel_code = codes[tree.query(cartilage.voxels_mm, distance_upper_bound=FARTHEST_MM, workers=2)[1]]
     return Pieces(
         code=code[use],
         area_mm2=area_mm2[use],

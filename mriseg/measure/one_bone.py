@@ -7,34 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.spatial import KDTree
 
-from mriseg.atlas import Carried, OnSurface, carry, load_atlas, rigid_residual, values_at
+from mriseg.atlas import Carried, OnSurface, values_at
 from mriseg.errors import MeasurementError
-from mriseg.geometry import apply_affine, isotropic_grid
-from mriseg.measure.coverage import Cartilage, cartilage_on, cover_field
+from mriseg.measure.coverage import Cartilage, cover_field
 from mriseg.measure.expected import expected_thickness, rise
 from mriseg.measure.fields import (
-    VisitFields,
-    coarse_bone_field,
     crop_around,
-    label_points,
-    mean_on_grid,
-    resampled,
     visit_fields,
 )
-from mriseg.measure.footprint import bare_area, bare_share, components, distance_to, total_area
+from mriseg.measure.footprint import bare_area, bare_share, distance_to, total_area
 from mriseg.measure.lesions import Bed
 from mriseg.measure.metrics import Pieces, pieces
 from mriseg.measure.parameters import MeasureParameters
+from mriseg.measure.placing import articular_points, in_view, lay_atlas, surfaces_of
 from mriseg.measure.regions import region_codes
-from mriseg.surfaces import Surface, adjacency, level_surface, submesh, vertex_areas, vertex_normals
+from mriseg.surfaces import Surface, adjacency, vertex_areas, vertex_normals
 from mriseg.types import (
     Array,
     Bone,
     BoneSurface,
     FloatArray,
-    Grid,
     IntArray,
     LabelMap,
     Region,
@@ -45,8 +38,6 @@ from mriseg.types import (
     VertexState,
 )
 
-REACH_MM = 5.0  # of the shared surface around the expected and the seen cartilage
-LIKELY = 0.05
 MOST_LOST = 0.02  # part of a region that may fail before its figures are withheld
 
 
@@ -83,10 +74,10 @@ def measure_bone(
     MeasurementError
         Where the atlas cannot be laid onto the bone.
     """
-    carried = _carried(bone, labels, to_visit, parameters)
+    carried = lay_atlas(bone, labels, to_visit, parameters)
     if carried.verdict is Verdict.FAILED:
         raise MeasurementError(f"{bone}: {'; '.join(carried.reasons)}.")
-    points = _articular_points(bone, labels, to_visit, carried)
+    points = articular_points(bone, labels, to_visit, carried)
     fields = [
         visit_fields(
             crop_around(one, motion.apply(points), margin_mm=4.0),
@@ -97,88 +88,12 @@ def measure_bone(
         )
         for one, motion in zip(labels, to_visit, strict=True)
     ]
-    surface, cartilage = _surfaces(fields, points, spacing_mm=parameters.spacing_mm)
+    surface, cartilage = surfaces_of(fields, points, spacing_mm=parameters.spacing_mm)
     values = values_at(carried, surface.vertices_mm, vertex_normals(surface))
     unseen = np.logical_or.reduce(
-        [~_in_view(one.grid, motion.apply(surface.vertices_mm)) for one, motion in zip(labels, to_visit, strict=True)]
+        [~in_view(one.grid, motion.apply(surface.vertices_mm)) for one, motion in zip(labels, to_visit, strict=True)]
     )
     return _assemble(bone, surface, carried, values, cartilage=cartilage, unseen=unseen, parameters=parameters)
-
-
-def _in_view(grid: Grid, points_mm: FloatArray) -> Array:
-    """Which of ``points_mm`` (N, 3) lie inside the outermost voxels of a grid."""
-    index = apply_affine(np.asarray(np.linalg.inv(grid.affine)), points_mm)
-    return np.asarray(((index > 0.0) & (index < np.array(grid.shape) - 1.0)).all(axis=1))
-
-
-def _surfaces(
-    fields: Sequence[VisitFields], points: FloatArray, *, spacing_mm: float
-) -> tuple[Surface, list[Cartilage]]:
-    """Shared bone surface around ``points`` (N, 3; first the 8 corners of their box) and the cartilage on it."""
-    half = isotropic_grid(points, spacing_mm, margin_mm=0.0)
-    sampled = [resampled(f, half) for f in fields]
-    mean = np.asarray(sum(bone for bone, _ in sampled) / len(sampled), dtype=np.float64)
-    shared = _articular_part(level_surface(mean, half), points[8:])
-    alone = len(fields) == 1
-    cartilage = [
-        cartilage_on(shared, f, shared if alone else level_surface(bone, half), level_surface(outer, half))
-        for f, (bone, outer) in zip(fields, sampled, strict=True)
-    ]
-    return shared, cartilage
-
-
-def _carried(
-    bone: Bone, labels: Sequence[LabelMap], to_visit: Sequence[RigidTransform], parameters: MeasureParameters
-) -> Carried:
-    coarse = [coarse_bone_field(one, bone, spacing_mm=parameters.fit_spacing_mm) for one in labels]
-    boxes = [
-        motion.inverse().apply(_corners(grid.shape, grid.affine))
-        for (_, grid), motion in zip(coarse, to_visit, strict=True)
-    ]
-    fields = [(field, grid, motion) for (field, grid), motion in zip(coarse, to_visit, strict=True)]
-    # Where only one visit shows the bone, its mean with a field that merely goes on would be a guess.
-    inner = np.array([np.max([b.min(axis=0) for b in boxes], axis=0), np.min([b.max(axis=0) for b in boxes], axis=0)])
-    mean, half = mean_on_grid(fields, inner, spacing_mm=parameters.fit_spacing_mm)
-    return carry(load_atlas()[bone], bone, _largest(level_surface(mean, half)))
-
-
-def side_residuals(bone: Bone, labels: LabelMap) -> tuple[float, float]:
-    """Distance in mm of one bone to the atlas at its best size and place: as it is, and as its mirror image."""
-    field, grid = coarse_bone_field(labels, bone, spacing_mm=2.5)
-    surface = _largest(level_surface(field, grid))
-    mirrored = Surface(vertices_mm=surface.vertices_mm * np.array([-1.0, 1.0, 1.0]), faces=surface.faces[:, ::-1])
-    atlas = load_atlas()[bone]
-    return rigid_residual(atlas, bone, surface), rigid_residual(atlas, bone, mirrored)
-
-
-def _corners(shape: tuple[int, int, int], affine: FloatArray) -> FloatArray:
-    ends = np.array(np.meshgrid(*[(0.0, n - 1.0) for n in shape], indexing="ij")).reshape(3, -1).T
-    return apply_affine(affine, ends)
-
-
-def _articular_points(
-    bone: Bone, labels: Sequence[LabelMap], to_visit: Sequence[RigidTransform], carried: Carried
-) -> FloatArray:
-    """Eight corners of the box, then the points, that the shared surface is drawn around; half-way space."""
-    expected = carried.fit.vertices_mm[carried.atlas.coverage > LIKELY]
-    seen = [
-        motion.inverse().apply(label_points(one, bone.cartilage)) for one, motion in zip(labels, to_visit, strict=True)
-    ]
-    everything = np.vstack([expected, *seen])
-    low, high = everything.min(axis=0) - 4.0, everything.max(axis=0) + 4.0
-    box = np.array(np.meshgrid(*zip(low, high, strict=True), indexing="ij")).reshape(3, -1).T
-    return np.vstack([box, expected])
-
-
-def _articular_part(surface: Surface, expected_mm: FloatArray) -> Surface:
-    """Keep what lies near the expected cartilage, and of that the largest part: no islands inside the bone."""
-    distance, _ = KDTree(expected_mm).query(surface.vertices_mm, distance_upper_bound=REACH_MM, workers=2)
-    return _largest(submesh(surface, np.isfinite(distance))[0])
-
-
-def _largest(surface: Surface) -> Surface:
-    parts = components(np.ones(len(surface.vertices_mm), dtype=bool), adjacency(surface))
-    return submesh(surface, parts == 1)[0]
 
 
 def _assemble(
@@ -207,8 +122,21 @@ def _assemble(
     failed = (code > 0) & np.logical_or.reduce(
         [unseen, *(~np.isfinite(c.thickness_mm) & ok for c, ok in zip(cartilage, covered, strict=True))]
     )
+    height = rise(surface.vertices_mm, vertex_normals(surface), graph)
+    height -= np.median(height[code > 0]) if (code > 0).any() else 0.0
     visits = tuple(
-        _visit(surface, graph, c, edge, area=area, code=code, expected=expected, failed=failed, parameters=parameters)
+        _visit(
+            surface,
+            graph,
+            c,
+            cover=edge,
+            height=height,
+            area=area,
+            code=code,
+            expected=expected,
+            failed=failed,
+            parameters=parameters,
+        )
         for c, edge in zip(cartilage, cover, strict=True)
     )
     result = BoneSurface(
@@ -241,8 +169,9 @@ def _visit(
     surface: Surface,
     graph: sparse.csr_array,
     cartilage: Cartilage,
-    cover: FloatArray,
     *,
+    cover: FloatArray,
+    height: FloatArray,
     area: FloatArray,
     code: IntArray,
     expected: FloatArray,
@@ -269,7 +198,7 @@ def _visit(
         bare_mm2=bare_mm2,
         thickness_mm=thickness,
         expected_mm=expected,
-        rise_mm=rise(surface.vertices_mm, vertex_normals(surface), graph),
+        rise_mm=height,
     )
     samples = pieces(surface.vertices_mm, kept, cartilage, area_mm2=area, bare_mm2=bare_mm2, thickness_mm=thickness)
     shown = ThicknessMap(thickness_mm=np.where(kept > 0, thickness, np.nan), state=state.astype(np.uint8))
