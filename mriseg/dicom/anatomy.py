@@ -47,7 +47,8 @@ def lateral_offsets_mm(label_map: LabelMap) -> FloatArray:
     joint = cartilage[:, 2].min()
     middle = np.percentile(bone[bone[:, 2] < joint + CONDYLES_MM, 0], (2, 98)).mean()
     trochlea = bone[bone[:, 2] < joint + TROCHLEA_MM]
-    return np.array([_most_anterior(part) for part in (cartilage, trochlea)]) - middle
+    anterior = np.array([_most_anterior(part) for part in (cartilage, trochlea)])
+    return np.asarray(anterior - middle, dtype=np.float64)
 
 
 def _points_mm(knee: LabelMap, label: Label) -> FloatArray:

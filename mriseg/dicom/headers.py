@@ -150,6 +150,7 @@ def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int 
             columns=columns,
             raw=(pixels_at + i * size, *raw) if raw else None,
             damage=damage,
+            pixels_at=pixels_at,
         )
         for i, get in enumerate(_per_frame(top, count))
     )
@@ -234,6 +235,7 @@ def _frame(path: Path, get: Get) -> Frame:
         intercept=intercept or 0.0,
         philips_slope=number(get(PHILIPS_SCALE_SLOPE)) or None,
         raw=None,
+        pixels_at=0,
         in_acquisition=whole(get("ImagesInAcquisition")),
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.pixels.utils import iter_pixels
 
+from mriseg.dicom.codestreams import check_codestreams
 from mriseg.dicom.records import Frame
 from mriseg.dicom.sources import open_dicom, quiet
 from mriseg.dicom.stacks import Stack
@@ -108,6 +109,7 @@ def _decode(frames: Sequence[Frame]) -> Iterator[Pixels]:
     try:
         with open_dicom(first.path) as file:
             if first.raw is None:
+                check_codestreams(file, first)
                 indices = [max(f.index, 0) for f in frames]
                 yield from iter_pixels(file, indices=indices, raw=True)
                 return

@@ -128,7 +128,8 @@ class Frame:
     """One two-dimensional image: a classic file, or one frame of a multi-frame file.
 
     Positions and directions are DICOM's LPS mm. ``split`` holds the values that may tell apart images at one position
-    (temporal position, acquisition, b-value...), by name. ``raw`` is (byte offset, numpy dtype, bits stored) of
+    (temporal position, acquisition, b-value...), by name. ``pixels_at`` is the byte offset of the pixel data,
+    ``raw`` is (byte offset, numpy dtype, bits stored) of
     uncompressed pixels that can be read without parsing the file again. ``damage`` says why the pixels cannot
     be complete.
     """
@@ -153,6 +154,7 @@ class Frame:
     intercept: float
     philips_slope: float | None
     raw: tuple[int, str, int] | None
+    pixels_at: int
     in_acquisition: int | None
     damage: str = ""
 

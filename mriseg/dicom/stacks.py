@@ -23,6 +23,7 @@ ORTHONORMAL = 2e-3
 UNEVEN = 0.02  # largest distance from the regular position, as a part of the spacing
 SHEAR_MM = 0.05  # sideways drift over the whole stack; decimals in headers make up to 0.01
 FAR_MM = 30.0
+MAX_VOXELS = 1 << 29  # 2 GiB as float32
 OBLIQUE = float(np.cos(np.radians(30.0)))
 
 
@@ -61,6 +62,13 @@ def build(frames: Sequence[Frame]) -> Stack:
     damaged = next((f for f in frames if f.damage), None)
     if damaged:
         raise DicomError(f"{damaged.label} is {damaged.damage}.")
+    first = frames[0]
+    if first.rows * first.columns * len(frames) > MAX_VOXELS:
+        raise DicomError(
+            f"the stack claims {first.columns} x {first.rows} x {len(frames)} voxels, more than any MR image."
+        )
+    if "MOSAIC" in first.image_type:
+        raise DicomError("a Siemens mosaic: many slices in one image. Export it as single slices or as enhanced MR.")
     if any(f.position is None or f.orientation is None for f in frames):
         return _unplaced(frames)
     axes = _axes(frames)

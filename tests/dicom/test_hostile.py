@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
 from mriseg.dicom import RefusalKind, Scan, export_all, scan, sidecar, sources
-from mriseg.errors import MrisegError
+from mriseg.errors import DicomError, MrisegError
 from tests.dicom.builders import Stack, classic, enhanced, save
 
 MIB = 1 << 20
@@ -253,6 +254,37 @@ def test_broken_numbers_are_refused_or_absent(name: str, value: str, tmp_path: P
     assert bool(found.volumes) == (name == "RescaleSlope")
     for volume in found.volumes:
         assert volume.read().data.max() <= 4095
+
+
+COMPRESSED = {
+    "MR_small_jp2klossless.dcm": (b"\xff\x4f\xff\x51", 8, ">2L"),
+    "MR_small_jpeg_ls_lossless.dcm": (b"\xff\xf7", 5, ">2H"),
+}
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+def test_a_compressed_image_of_another_size_than_the_header(name: str, tmp_path: Path) -> None:
+    # Believed, this size costs gigabytes or ends the process inside the decoder.
+    marker, offset, layout = COMPRESSED[name]
+    data = bytearray(Path(get_testdata_file(name)).read_bytes())
+    struct.pack_into(layout, data, data.find(marker) + offset, 60000, 60000)
+    (tmp_path / "a.dcm").write_bytes(data)
+    (found,) = scan(tmp_path).volumes
+    with pytest.raises(DicomError, match=r"60000 x 60000 pixels|more tiles"):
+        found.read()
+
+
+@pytest.mark.parametrize("name", [*COMPRESSED, "MR_small_RLE.dcm"])
+def test_damaged_compressed_pixels_end_no_process(name: str, tmp_path: Path) -> None:
+    original = Path(get_testdata_file(name)).read_bytes()
+    begin = original.rfind(b"\xe0\x7f\x10\x00")
+    rng = random.Random(7)
+    for _ in range(40):
+        data = bytearray(original)
+        for _ in range(rng.choice([1, 2, 5, 30])):
+            data[rng.randrange(begin, len(data))] = rng.randrange(256)
+        (tmp_path / "a.dcm").write_bytes(data)
+        read_all(tmp_path)
 
 
 def read_all(folder: Path) -> None:

@@ -218,6 +218,17 @@ def test_a_truncated_slice_refuses_its_volume_only(tmp_path: Path) -> None:
     assert "im0002.dcm is truncated" in result.refused[0].reason
 
 
+def test_a_mosaic_is_refused(tmp_path: Path) -> None:
+    assert "mosaic" in refusal(tmp_path, classic(Stack(), ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]))
+
+
+def test_values_beyond_the_stored_bits_are_refused(tmp_path: Path) -> None:
+    slices = classic(Stack(stored_bits=16), BitsStored=12, HighBit=11)
+    (found,) = found_in(tmp_path, slices).volumes
+    with pytest.raises(DicomError, match="more than the 12 bits"):
+        found.read()
+
+
 def test_images_announced_and_absent_are_noted(tmp_path: Path) -> None:
     (found,) = found_in(tmp_path, classic(Stack(), ImagesInAcquisition=8)[:6]).volumes
     assert "the header announces 8 images, this series holds 6" in found.notes
