@@ -138,11 +138,11 @@ def _write_tables(study: Path, patients: Mapping[str, list[DraftVisit]], ids: li
 
 
 def _study_toml(name: str, volumes: tuple[dicom.FoundVolume, ...], ids: list[str], days: list[int]) -> str:
-    held = Counter(v.header.description for v in volumes)
+    held = Counter(v.header.label for v in volumes)
     finest: dict[str, float] = {}
     for volume in volumes:
         voxel = float(volume.header.spacing_mm[0] * volume.header.spacing_mm[1] * volume.header.spacing_mm[2])
-        finest[volume.header.description] = min(voxel, finest.get(volume.header.description, voxel))
+        finest[volume.header.label] = min(voxel, finest.get(volume.header.label, voxel))
     # Several volumes under one description (echoes) or coarse voxels make a poor choice; many visits a good one.
     best = min(held, key=lambda d: (finest[d], -held[d], d))
     table = "".join(f"#   {_plain(d)!r}: {n}, voxel {finest[d]:.2f} mm3\n" for d, n in sorted(held.items()))

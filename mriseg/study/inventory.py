@@ -72,10 +72,9 @@ def choose_series(scan: dicom.Scan, rule: SeriesRule, *, where: str) -> dicom.Fo
 
 def _fits(found: dicom.FoundVolume, rule: SeriesRule) -> bool:
     header = found.header
-    description = header.description or ""
     return (
-        (rule.description is None or re.search(rule.description, description) is not None)
-        and (rule.exclude is None or re.search(rule.exclude, description) is None)
+        (rule.description is None or re.search(rule.description, header.label) is not None)
+        and (rule.exclude is None or re.search(rule.exclude, header.label) is None)
         and (rule.plane is None or header.plane == rule.plane)
         and (rule.echo is None or header.echo_number == rule.echo)
         and (rule.max_spacing_mm is None or max(header.spacing_mm) <= rule.max_spacing_mm)
@@ -191,10 +190,11 @@ def _unlisted_folders(
     return [Finding(participant_id="", visit="", severity="note", finding=text)]
 
 
-def fingerprint(files: tuple[Path, ...]) -> str:
-    """Return a hash over name, size and time of files, that changes when one of them does; their names stay secret."""
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        state = file.stat()
-        digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+def fingerprint(found: dicom.FoundVolume) -> str:
+    """Return a hash over the images of a series and over size and time of their files; file names stay out of it."""
+    digest = hashlib.sha256("\n".join(found.sop_uids).encode())
+    for file in found.files:
+        # A member of an archive has no state of its own; that of the archive stands for it.
+        state = next(p for p in (file, *file.parents) if p.is_file()).stat()
+        digest.update(f"{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()

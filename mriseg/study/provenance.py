@@ -20,7 +20,7 @@ PACKAGE = Path(mriseg.__file__).parent
 _SHARED = ("types.py", "geometry.py", "nifti.py")
 CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
     "convert": (*_SHARED, "study/inventory.py", "study/steps/convert.py", "dicom"),
-    "segment": (*_SHARED, "study/steps/segment.py", "segment", "assets/segmenter*"),
+    "segment": (*_SHARED, "study/steps/segment.py", "dicom/anatomy.py", "segment", "assets/segmenter*"),
     "register": (*_SHARED, "surfaces.py", "study/steps/register.py", "register"),
     "measure": (
         *_SHARED,

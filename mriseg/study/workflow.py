@@ -75,7 +75,7 @@ def write_plan(study: Study, inventory: Inventory, visits: Mapping[str, list[str
     for name, ids in visits.items():
         for visit in ids:
             found = inventory.chosen[name, visit]
-            content = {"series_uid": found.series_uid, "name": found.name, "files": fingerprint(found.files)}
+            content = {"series_uid": found.series_uid, "name": found.name, "files": fingerprint(found)}
             write_json(paths.series(name, visit), content)
             sources = [p for p in (paths.corrected(name, visit), paths.mask(name, visit)) if p.exists()]
             if sources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mriseg import dicom
 from mriseg.errors import StudyError
 from mriseg.nifti import read_label_map, read_volume, write_label_map
 from mriseg.segment.readers import adopt_mask
@@ -22,9 +23,21 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
         label_map, assessment, parameters = _by_network(patient, image, threads)
     else:
         label_map, assessment, parameters = _by_reader(patient, image, source)
+    _check_side(patient, visit, label_map)
     write_label_map(output, label_map)
     inputs = [image] if source is None else [image, source]
     write_sidecar(output, step="segment", inputs=inputs, root=paths.root, parameters=parameters, assessment=assessment)
+
+
+def _check_side(patient: Patient, visit: str, label_map: LabelMap) -> None:
+    """Refuse a label map whose trochlea is that of the other knee, unless a remark in visits.tsv settles it."""
+    shape = dicom.side_from_anatomy(label_map)
+    entry = patient.study.entries.get((patient.id, visit))
+    if shape is not None and shape is not patient.side and not (entry and entry.settled):
+        raise StudyError(
+            f"{patient.id} {visit}: participants.tsv says side {patient.side}, the shape of the femur says {shape}. "
+            "Correct the side, or settle the contradiction in the column `settled` of visits.tsv."
+        )
 
 
 def _reader_file(patient: Patient, visit: str) -> Path | None:
