@@ -107,16 +107,18 @@ def _register(
     bones: dict[Bone, BoneRegistration] = {}
     for bone in Bone:
         if len(a.clouds[bone].points_mm) and len(b.clouds[bone].points_mm):
-            hints = tuple(r.transform for r in bones.values() if r.verdict is not Verdict.FAILED)
-            bones[bone] = register_bone(bone, a, b, hints, settings)
+            bones[bone] = register_bone(bone, a, b, bones, settings)
     if not bones:
         raise RegistrationError("No bone is in both label maps; expected femur (1), tibia (3) or patella (5) in each.")
     return Registration(bones=doubt_together(bones))
 
 
 def doubt_together(bones: Mapping[Bone, BoneRegistration]) -> dict[Bone, BoneRegistration]:
-    """Fail every bone where two or more failed: one knee cannot belong to two patients."""
-    failed = [bone for bone, result in bones.items() if result.verdict is Verdict.FAILED]
+    """Fail every bone where two or more do not fit: one knee cannot belong to two patients.
+
+    A bone that the field of view hardly shows says nothing about the others.
+    """
+    failed = [b for b, result in bones.items() if result.verdict is Verdict.FAILED and np.isfinite(result.residual_mm)]
     if len(failed) < 2:
         return dict(bones)
     reason = f"{' and '.join(failed)} failed: this may be another knee"
@@ -127,9 +129,14 @@ def doubt_together(bones: Mapping[Bone, BoneRegistration]) -> dict[Bone, BoneReg
 
 
 def register_bone(
-    bone: Bone, a: VisitSurfaces, b: VisitSurfaces, hints: tuple[RigidTransform, ...], settings: RegisterSettings
+    bone: Bone,
+    a: VisitSurfaces,
+    b: VisitSurfaces,
+    before: Mapping[Bone, BoneRegistration],
+    settings: RegisterSettings,
 ) -> BoneRegistration:
-    """Align one bone of two visits; ``hints`` are transforms of its neighbours."""
+    """Align one bone of two visits; the transforms of the bones aligned ``before`` are starts for this one."""
+    hints = tuple(result.transform for result in before.values() if result.verdict is not Verdict.FAILED)
     clouds = (a.clouds[bone], b.clouds[bone])
     fewest = min(len(c.points_mm) for c in clouds)
     if fewest < FEWEST_POINTS:
@@ -149,7 +156,7 @@ def register_bone(
         transform = refine(pair, images, band, transform, settings.refine)
     final = state(pair, images, band, transform, settings.refine)
     figures = figures_of(pair, transform, posed, final, (a.labels.grid, b.labels.grid))
-    if figures["residual_mm"] > review_mm and not hints:  # the first bone speaks for the side of the knee
+    if figures["residual_mm"] > review_mm and not before:  # the first bone speaks for the side of the knee
         figures["mirror_fits_better"] = float(mirrored_fits_better(pair, figures["residual_mm"], failed_mm))
     verdict, reasons = assess(figures, bone, settings.thresholds)
     return BoneRegistration(

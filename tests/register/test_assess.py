@@ -78,7 +78,7 @@ def test_each_limit_has_its_reason(figures, verdict, word):
 
 def test_two_failed_bones_fail_the_third():
     def result(verdict):
-        return BoneRegistration(transform=RigidTransform.identity(), verdict=verdict)
+        return BoneRegistration(transform=RigidTransform.identity(), verdict=verdict, residual_mm=2.0)
 
     bones = {Bone.FEMUR: result(Verdict.FAILED), Bone.TIBIA: result(Verdict.FAILED), Bone.PATELLA: result(Verdict.GOOD)}
     assert doubt_together(bones)[Bone.PATELLA].verdict is Verdict.FAILED
