@@ -14,12 +14,14 @@ from mriseg.surfaces import Surface, closest_points, sample, submesh, vertex_are
 from mriseg.types import Array, FloatArray
 
 STEP_MM = 0.2
-HEIGHTS_MM = np.arange(-0.8, 1.61, STEP_MM)  # of the column over the bone in which cartilage is looked for
+# Columns over the bone in which cartilage is looked for. They are short: on curved bone a high column leans over the
+# wall of a lesion, and convex condyles would lose bare area to it.
+HEIGHTS_MM = np.arange(-0.8, 0.81, STEP_MM)
 INWARD_MM = np.arange(0.2, 0.9, 0.2)  # below the articular surface
 FACING = 0.5  # cosine between bone and articular surface: steeper is the wall of a lesion
 WALL_REACH = 2  # triangles on either side of a wall over which the smoothed label rises
 RIM_COLUMN_MM, LEAST_COLUMN_MM = 0.35, 0.12
-THIN_MM = (1.0, 1.4)  # a column beside the edge that is higher ends at a wall, also along the margin
+THIN_MM = (0.6, 0.8)  # a column beside the edge that is higher ends at a wall, also along the margin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
