@@ -38,6 +38,8 @@ class NetworkSpec:
         Sizes of a block must be multiples of it.
     mirrored : bool
         Whether it was trained on mirrored knees too; then a second, mirrored look is averaged with the first.
+    draft : bool
+        Whether it is known to be too inaccurate for measuring; then every result needs review.
     labels : mapping
         Output channel -> :class:`~mriseg.types.Label` value, or 0 for what is not measured.
     """
@@ -48,6 +50,7 @@ class NetworkSpec:
     window: tuple[int, int, int]
     multiple: int = 16
     mirrored: bool = False
+    draft: bool = False
     labels: Mapping[int, int] = field(default_factory=lambda: CHANNELS)
 
     def __post_init__(self) -> None:
@@ -110,7 +113,7 @@ def read_spec(path: Path) -> NetworkSpec:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SegmentationError(f"{path.name}: no readable specification of the network beside it.") from error
-    known = {"name", "sha256", "spacing_mm", "window", "multiple", "mirrored", "labels"}
+    known = {"name", "sha256", "spacing_mm", "window", "multiple", "mirrored", "draft", "labels"}
     wrong = sorted(set(values) - known | ({"name", "sha256", "spacing_mm", "window"} - set(values)))
     if wrong:
         raise SegmentationError(f"{path.name}: unknown or missing keys {wrong}; expected {sorted(known)}.")

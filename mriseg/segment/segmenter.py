@@ -17,6 +17,8 @@ from mriseg.segment.plausibility import doubts, refuse_unusable
 from mriseg.segment.resample import F32, apply_axes, there_and_back
 from mriseg.types import Label, LabelMap, Side, Verdict, Volume
 
+DRAFT = "{name} is a draft that does not reach the accuracy a measurement needs: correct the label map by hand."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segmentation:
@@ -75,7 +77,8 @@ def segment(
     labels = label_voxels(fractions, back)
     label_map = LabelMap(data=obey_anatomy(labels, knee.grid.spacing_mm), grid=knee.grid)
     confidence = confidence_of(fractions)
-    reasons = doubts(label_map, confidence)
+    drafted = (DRAFT.format(name=network.spec.name),) if network.spec.draft else ()
+    reasons = drafted + doubts(label_map, confidence)
     return Segmentation(
         label_map=to_grid_of(label_map, volume, side),
         verdict=Verdict.NEEDS_REVIEW if reasons else Verdict.GOOD,

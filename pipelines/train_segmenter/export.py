@@ -108,6 +108,7 @@ def export(checkpoint: Path, folder: Path, name: str) -> Path:
         "window": list(WINDOW),
         "multiple": 16,
         "mirrored": True,
+        "draft": True,  # until the figures of the model card reach the bars
     }
     target.with_suffix(".json").write_text(json.dumps(spec, indent=2) + "\n")
     return target
