@@ -17,7 +17,7 @@ from isal import igzip_threaded
 from nibabel.filebasedimages import ImageFileError
 
 from mriseg.errors import GeometryError, SegmentationError
-from mriseg.types import Array, Grid, Label, LabelMap, Volume
+from mriseg.types import Array, Grid, Label, LabelMap, Volume, distinct
 
 
 def read_volume(path: Path) -> Volume:
@@ -69,21 +69,29 @@ def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> Label
         As :func:`read_volume`.
     """
     data, grid = _read(path)
-    whole = np.rint(data)
-    if not np.isfinite(data).all() or np.abs(data - whole).max(initial=0) > 1e-3:
-        raise SegmentationError(f"{path.name}: a label map needs whole numbers, found fractions or NaN.")
+    whole = _whole_numbers(data, path.name)
     mapping = LESIONS_ARE_BONE if values is None else values
-    found = np.unique(whole).astype(int).tolist()
+    found = distinct(whole)
     unknown = [v for v in found if v not in mapping and v not in {0, *Label}]
     if unknown:
         raise SegmentationError(
             f"{path.name}: found the label values {unknown}, expected 0 to {max(Label)}. "
             "Map them in [segment.labels] of study.toml."
         )
-    result = np.zeros(whole.shape, dtype=np.uint8)
+    label_of = np.zeros(found[-1] - found[0] + 1, dtype=np.uint8)
     for value in found:
-        result[whole == value] = mapping.get(value, value)
-    return LabelMap(data=result, grid=grid)
+        label_of[value - found[0]] = mapping.get(value, value)
+    return LabelMap(data=label_of[whole - found[0]] if found[0] else label_of[whole], grid=grid)
+
+
+def _whole_numbers(data: Array, name: str) -> Array:
+    """Return ``data`` as integers; an error where it holds fractions or NaN."""
+    if data.dtype.kind in "iub":
+        return data
+    whole = np.rint(data)
+    if not np.isfinite(data).all() or np.abs(data - whole).max(initial=0) > 1e-3:
+        raise SegmentationError(f"{name}: a label map needs whole numbers, found fractions or NaN.")
+    return whole.astype(np.int64)
 
 
 LESIONS_ARE_BONE: Mapping[int, int] = {7: Label.FEMUR, 8: Label.TIBIA, 9: Label.PATELLA}

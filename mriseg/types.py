@@ -139,6 +139,16 @@ def _freeze(instance: object, name: str, value: npt.ArrayLike, dtype: npt.DTypeL
     return array
 
 
+def distinct(values: Array) -> list[int]:
+    """Values that occur in an array, in order; an empty array has none.
+
+    Small whole numbers are counted, which for a volume is far faster than sorting.
+    """
+    if values.size and values.dtype.kind in "iu" and values.min() >= 0 and values.max() < 1 << 16:
+        return [int(v) for v in np.flatnonzero(np.bincount(values.ravel(order="K")))]
+    return [v.item() for v in np.unique(values)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
     """A regular voxel grid in space.
@@ -207,7 +217,7 @@ class LabelMap:
 
     def __post_init__(self) -> None:
         raw = np.asarray(self.data)
-        unknown = sorted(set(np.unique(raw).tolist()) - {0, *Label})
+        unknown = sorted(set(distinct(raw)) - {0, *Label})
         if unknown:
             raise GeometryError(
                 f"A label map holds the values {unknown}; expected 0 to {max(Label)}. "
