@@ -114,5 +114,6 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, tuple):
-        return "\\".join(map(str, value))
+        numbers = all(isinstance(v, int | float) for v in value)
+        return (" x " if numbers else "\\").join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
