@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,26 +69,17 @@ def command(
 def write_sidecar(output: Path, image: Path, side: str, network: Network, result: Segmentation) -> None:
     """Write NAME.json beside NAME.nii.gz, in whole or not at all."""
     from mriseg import __version__
+    from mriseg.study.provenance import sha256, write_json
 
     content = {
-        "inputs": {image.name: {"sha256": sha256_of(image)}},
+        "inputs": {image.name: {"sha256": sha256(image)}},
         "side": side,
         "network": {"name": network.spec.name, "sha256": network.spec.sha256},
-        "output_sha256": sha256_of(output),
+        "output_sha256": sha256(output),
         "verdict": result.verdict.value,
         "reasons": list(result.reasons),
         "confidence": {label.name.lower(): round(value, 4) for label, value in result.confidence.items()},
         "mriseg_version": __version__,
     }
     target = output.with_name(output.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-    partial = target.with_name(f".{os.getpid()}.{target.name}")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(target)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    write_json(target, content)
