@@ -11,9 +11,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap, Normalize, to_hex, to_rgba
 from matplotlib.figure import Figure
-from scipy.ndimage import affine_transform
 
-from mriseg.geometry import reorient
+from mriseg.geometry import crop, reorient
+from mriseg.register import checkerboard, difference, in_baseline_space
 from mriseg.types import (
     Array,
     Bone,
@@ -155,31 +155,16 @@ def registration_check(
     for column, (bone, transform) in enumerate(transforms.items()):
         found = np.argwhere(marked.mask(bone.label))
         index = int(np.median(found[:, 0])) if len(found) else fixed.grid.shape[0] // 2
-        still = fixed.data[index]
-        moved = _resampled_slice(followup, fixed, transform, index)
-        tiles = np.add.outer(np.arange(still.shape[0]) // 24, np.arange(still.shape[1]) // 24) % 2 == 0
-        axes[0, column].imshow(
-            np.where(tiles, still, moved).T, cmap="gray", origin="lower", vmin=low, vmax=high, aspect=aspect
-        )
+        still = crop(fixed, np.array([index, 0, 0]), np.array([index + 1, *fixed.grid.shape[1:]]))
+        moved = in_baseline_space(followup, still, transform)
+        board = checkerboard(still, moved).data[0]
+        axes[0, column].imshow(board.T, cmap="gray", origin="lower", vmin=low, vmax=high, aspect=aspect)
         axes[0, column].set_title(f"{bone}: checkerboard, difference", fontsize=9)
-        axes[1, column].imshow(
-            (moved - still).T, cmap="gray", origin="lower", vmin=low - high, vmax=high - low, aspect=aspect
-        )
+        change = difference(still, moved).data[0]
+        axes[1, column].imshow(change.T, cmap="gray", origin="lower", vmin=low - high, vmax=high - low, aspect=aspect)
     for panel in axes.ravel():
         panel.set_axis_off()
     return _png(figure)
-
-
-def _resampled_slice(moving: Volume, fixed: Volume, transform: RigidTransform, index: int) -> Array:
-    """One sagittal slice of ``fixed`` filled from ``moving``, linear."""
-    matrix = np.linalg.inv(moving.grid.affine) @ transform.matrix @ fixed.grid.affine
-    _, rows, columns = fixed.grid.shape
-    offset = matrix[:3, 3] + matrix[:3, 0] * index
-    slab = affine_transform(
-        moving.data, np.column_stack([matrix[:3, 0], matrix[:3, 1:3]]), offset=offset,
-        output_shape=(1, rows, columns), order=1,
-    )  # fmt: skip
-    return np.asarray(slab[0])
 
 
 def _png(figure: Figure) -> bytes:

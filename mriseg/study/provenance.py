@@ -31,7 +31,7 @@ CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
         "measure",
         "assets/knee_atlas*",
     ),
-    "page": (*_SHARED, "report"),
+    "page": (*_SHARED, "report", "register/display.py"),
 }
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "SimpleITK", "nibabel", "pydicom", "onnxruntime", "statsmodels")
 
