@@ -1,12 +1,7 @@
-"""NIfTI files to and from the types; the only place that reads or writes them.
-
-A file is written beside its final name and moved into place, so that a killed run never leaves half a file.
-"""
+"""NIfTI files to and from the types; the only place that reads or writes them."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +12,10 @@ from isal import igzip_threaded
 from nibabel.filebasedimages import ImageFileError
 
 from mriseg.errors import GeometryError, SegmentationError
+from mriseg.files import replacing
 from mriseg.types import Array, Grid, Label, LabelMap, Volume, distinct
+
+SLAB = 16
 
 
 def read_volume(path: Path) -> Volume:
@@ -130,18 +128,13 @@ def _write(path: Path, data: Array, grid: Grid) -> None:
     image.header.set_xyzt_units("mm", "sec")
     image.set_qform(grid.affine, code=1)
     image.set_sform(image.get_qform(), code=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plain = path.with_name(f".{os.getpid()}.{path.name.removesuffix('.gz')}")
-    packed = plain.with_name(plain.name + ".gz")
-    try:
-        nib.save(image, plain)
-        if path.suffix == ".gz":
-            # Deflate takes most of the time of a conversion; igzip needs a third of zlib's, at the same size.
-            with plain.open("rb") as source, igzip_threaded.open(packed, "wb", compresslevel=1, threads=2) as target:
-                shutil.copyfileobj(source, target, 1 << 22)
-            packed.replace(path)
-        else:
-            plain.replace(path)
-    finally:
-        plain.unlink(missing_ok=True)
-        packed.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        if path.suffix != ".gz":
+            nib.save(image, partial)
+            return
+        # Deflate takes most of the time of a conversion; igzip needs a third of zlib's, at the same size.
+        with igzip_threaded.open(partial, "wb", compresslevel=1, threads=2) as file:
+            image.header.write_to(file)
+            for low in range(0, data.shape[2], SLAB):
+                # The first axis runs fastest in the file; slabs bound the memory that turning takes.
+                file.write(np.ascontiguousarray(data[:, :, low : low + SLAB].T))

@@ -43,7 +43,7 @@ class Source:
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every sealed file."""
-        from mriseg.study.provenance import sha256
+        from mriseg.files import sha256
 
         return {name: sha256(path) for name, path in self.sealed.items()}
 
@@ -124,7 +124,7 @@ def set_seal(source: Source, *, reason: str = "") -> dict[str, Any]:
     from mriseg import __version__
     from mriseg.compare.seal import seal
     from mriseg.errors import AnalysisError
-    from mriseg.study.provenance import read_json, write_json
+    from mriseg.files import read_json, write_json
 
     earlier: list[dict[str, Any]] = []
     if source.lock.exists():
@@ -143,7 +143,7 @@ def check_seal(source: Source) -> tuple[str, ...]:
     """Name every change after the seal; an `AnalysisError` where there is no lock."""
     from mriseg.compare.seal import verify_seal
     from mriseg.errors import AnalysisError
-    from mriseg.study.provenance import read_json
+    from mriseg.files import read_json
 
     if not source.lock.exists():
         raise AnalysisError(f"{source.lock} does not exist; `mriseg lock` makes it.")
@@ -157,7 +157,7 @@ def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:
     """
     from mriseg import __version__
     from mriseg.compare.seal import seal, verify_seal
-    from mriseg.study.provenance import read_json, write_json
+    from mriseg.files import read_json, write_json
 
     if not source.lock.exists():
         write_json(source.lock, seal(hashes, source.plan, by=f"mriseg {__version__} compare"))

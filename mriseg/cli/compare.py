@@ -37,7 +37,7 @@ def command(
     The [table] part of the plan file names the columns of another reading system (docs/statistics.md).
     """
     from mriseg.cli._sealing import choose_source, seal_state
-    from mriseg.study.provenance import sha256
+    from mriseg.files import sha256
 
     source = choose_source(study, table=table, plan=plan, participants=participants, failures=failures, out=out)
     _refuse_inside(source, allocation)
@@ -77,8 +77,9 @@ def _compare(source: Source, allocation: Path, sdc: Path | None) -> Comparison:
 def _write(source: Source, comparison: Comparison, lock: dict[str, object], inputs: dict[str, str]) -> None:
     from mriseg.compare import tidy
     from mriseg.compare.export import comparison_json
+    from mriseg.files import write_json, write_text
     from mriseg.report.results import results_page
-    from mriseg.study.provenance import versions, write_json, write_text
+    from mriseg.study.provenance import versions
 
     name = source.root.name if source.root else source.table.name
     write_json(source.out / "comparison.json", comparison_json(comparison, lock, inputs, versions()))

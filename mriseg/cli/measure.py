@@ -47,9 +47,9 @@ def command(
         raise typer.BadParameter("--registration needs --followup")
     if followup is not None and baseline_id == followup_id:
         raise typer.BadParameter("--baseline-id and --followup-id must differ")
+    from mriseg.files import write_text
     from mriseg.measure import MeasureParameters, defects_table, measure, regions_table
     from mriseg.nifti import read_label_map
-    from mriseg.study.provenance import write_text
     from mriseg.study.surface_files import write_surfaces
 
     first = read_label_map(baseline)
@@ -70,8 +70,8 @@ def command(
 
 def _motion(first: LabelMap, second: LabelMap | None, stored: Path | None) -> Registration | None:
     """Stored transforms, or transforms from the two label maps; None for a single visit."""
+    from mriseg.files import read_json
     from mriseg.register import from_json, register
-    from mriseg.study.provenance import read_json
 
     if second is None:
         return None

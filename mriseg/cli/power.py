@@ -105,8 +105,9 @@ def _write(
     import pandas as pd
 
     from mriseg.compare.export import plain
+    from mriseg.files import write_json, write_text
     from mriseg.report.power_figure import power_figure
-    from mriseg.study.provenance import versions, write_json, write_text
+    from mriseg.study.provenance import versions
 
     rows = plain(points)
     head = {"endpoint": str(pilot.endpoint), "unit": pilot.unit, "knees": len(pilot.baseline)}

@@ -34,9 +34,9 @@ def command(
     """
     if (baseline_labels is None) != (followup_labels is None):
         raise typer.BadParameter("give both --baseline-labels and --followup-labels, or none of them")
+    from mriseg.files import write_json
     from mriseg.nifti import read_label_map, read_volume
     from mriseg.register import register, to_json
-    from mriseg.study.provenance import write_json
 
     registration = register(
         read_volume(baseline),

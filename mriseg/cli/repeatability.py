@@ -29,7 +29,7 @@ def command(
     from mriseg.compare.plan import read_toml
     from mriseg.compare.repeatability import repeatability_table
     from mriseg.compare.tables import read_table
-    from mriseg.study.provenance import write_text
+    from mriseg.files import write_text
 
     values = read_table(table)
     mapping = parse_table_map(read_toml(plan), str(plan)) if plan else None

@@ -69,7 +69,7 @@ def command(
 def write_sidecar(output: Path, image: Path, side: str, network: Network, result: Segmentation) -> None:
     """Write NAME.json beside NAME.nii.gz, in whole or not at all."""
     from mriseg import __version__
-    from mriseg.study.provenance import sha256, write_json
+    from mriseg.files import sha256, write_json
 
     content = {
         "inputs": {image.name: {"sha256": sha256(image)}},

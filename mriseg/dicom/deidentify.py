@@ -25,6 +25,7 @@ from mriseg.dicom.scan import find_files, refuse
 from mriseg.dicom.sources import open_dicom, quiet
 from mriseg.dicom.values import getter, numbers, text
 from mriseg.errors import DicomError
+from mriseg.files import replacing
 
 WELL_KNOWN = "1.2.840.10008."
 NUMERIC = {"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"}
@@ -238,15 +239,11 @@ def _target(out: Path, dataset: Dataset) -> Path:
 
 
 def _save(dataset: FileDataset, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
     try:
-        dataset.save_as(partial, enforce_file_format=True)
-        partial.replace(path)
+        with replacing(path) as partial:
+            dataset.save_as(partial, enforce_file_format=True)
     except Exception as error:
         raise DicomError(f"the copy cannot be written ({type(error).__name__}).") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _may_show_text(header: FileHeader) -> bool:

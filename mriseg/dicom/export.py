@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from mriseg.dicom.records import Frame, Refusal, RefusalKind
 from mriseg.dicom.scan import FoundVolume
 from mriseg.dicom.sidecar import sidecar
 from mriseg.errors import DicomError, MrisegError
+from mriseg.files import write_json
 from mriseg.geometry import RAS_LPS, apply_affine
 from mriseg.nifti import read_grid, write_volume
 from mriseg.types import FloatArray, Grid
@@ -49,7 +48,7 @@ def export(found: FoundVolume, folder: Path) -> Path:
     """
     path = folder / f"{found.name}.nii.gz"
     write_checked(found, path, allow_unplaced=True)
-    _write_json(folder / f"{found.name}.json", json.dumps(sidecar(found), indent=2) + "\n")
+    write_json(folder / f"{found.name}.json", sidecar(found))
     return path
 
 
@@ -98,9 +97,3 @@ def _corners_mm(frame: Frame) -> FloatArray:
     right, down = cosines[:3] * spacing[1] * (frame.columns - 1), cosines[3:] * spacing[0] * (frame.rows - 1)
     corners = np.array([position, position + down, position + right, position + right + down])
     return np.asarray(corners @ RAS_LPS[:3, :3], dtype=np.float64)
-
-
-def _write_json(path: Path, text: str) -> None:
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

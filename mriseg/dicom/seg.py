@@ -20,6 +20,7 @@ from mriseg.dicom.scan import FoundVolume
 from mriseg.dicom.sources import open_dicom, quiet
 from mriseg.dicom.values import text
 from mriseg.errors import DicomError, GeometryError, SegmentationError
+from mriseg.files import replacing
 from mriseg.geometry import RAS_LPS
 from mriseg.types import Array, FloatArray, Grid, Label, LabelMap
 
@@ -90,8 +91,8 @@ def write_seg(path: Path, label_map: LabelMap, source: FoundVolume, *, manual: b
             content_label="KNEE",
         )
         segmentation.SeriesDescription = "Knee bones and cartilage"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        segmentation.save_as(path)
+        with replacing(path) as partial:
+            segmentation.save_as(partial)
 
 
 def read_seg(path: Path, grid: Grid | None = None, labels: Mapping[int, Label] | None = None) -> LabelMap:

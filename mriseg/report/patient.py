@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mriseg.files import read_json, write_text
 from mriseg.geometry import rotation_deg
 from mriseg.report import figures
 from mriseg.report.render import render
 from mriseg.study.model import Patient
 from mriseg.study.paths import sidecar_of
-from mriseg.study.provenance import read_json, write_text
 from mriseg.types import Bone, Label
 
 SHOWN_REGIONS = ("FT", "MFTC", "LFTC", "MT", "LT", "cMF", "cLF", "TrF", "P")

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from mriseg.errors import StudyError
+from mriseg.files import write_text
 from mriseg.report.render import render
 from mriseg.study.group import PatientOutcome
 from mriseg.study.model import Study
-from mriseg.study.provenance import write_text
 
 
 def write_study_page(study: Study, outcomes: tuple[PatientOutcome, ...]) -> None:

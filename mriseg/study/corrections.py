@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from mriseg.files import read_json, replacing, sha256
 from mriseg.study.model import Study
 from mriseg.study.paths import sidecar_of
-from mriseg.study.provenance import read_json, sha256
 
 
 def keep_corrections(study: Study) -> tuple[Path, ...]:
@@ -22,8 +22,7 @@ def keep_corrections(study: Study) -> tuple[Path, ...]:
             labels, copy = study.paths.labels(patient.id, visit), study.paths.corrected(patient.id, visit)
             sidecar = sidecar_of(labels)
             if sidecar.exists() and read_json(sidecar)["output_sha256"] != sha256(labels):
-                partial = copy.with_name("." + copy.name)
-                shutil.copyfile(labels, partial)
-                partial.replace(copy)
+                with replacing(copy) as partial:
+                    shutil.copyfile(labels, partial)
                 kept.append(copy)
     return tuple(kept)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mriseg.errors import MrisegError
+from mriseg.files import write_json
 from mriseg.study.model import Patient
-from mriseg.study.provenance import PACKAGE, write_json
+from mriseg.study.provenance import PACKAGE
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mriseg.files import write_text
 from mriseg.study.inventory import Inventory
 from mriseg.study.model import Patient, Study
-from mriseg.study.provenance import write_text
 
 FAILURE_COLUMNS = ("participant_id", "visit", "step", "state", "message")
 INVENTORY_COLUMNS = ("participant_id", "visit", "severity", "finding")

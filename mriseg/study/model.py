@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from mriseg.errors import StudyError
+from mriseg.files import read_json
 from mriseg.nifti import read_label_map, read_volume
 from mriseg.study.config import StudyConfig, read_config
 from mriseg.study.manifest import Participant, VisitEntry, read_participants, read_visits
 from mriseg.study.paths import StudyPaths, sidecar_of
-from mriseg.study.provenance import read_json
 from mriseg.study.surface_files import SurfaceFile, read_surface
 from mriseg.types import Bone, LabelMap, RigidTransform, Side, Volume
 

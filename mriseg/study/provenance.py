@@ -1,11 +1,8 @@
-"""Where an output comes from: hashes, versions, sidecars; and writing in one step."""
+"""Where an output comes from: hashes, versions, sidecars."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import mriseg
+from mriseg.files import sha256, write_json
 from mriseg.study.paths import sidecar_of
 
 PACKAGE = Path(mriseg.__file__).parent
-_SHARED = ("types.py", "geometry.py", "nifti.py")
+_SHARED = ("types.py", "geometry.py", "files.py", "nifti.py")
 CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
     "convert": (*_SHARED, "study/inventory.py", "study/steps/convert.py", "dicom"),
     "segment": (*_SHARED, "study/steps/segment.py", "dicom/anatomy.py", "segment", "assets/segmenter*"),
@@ -34,12 +32,6 @@ CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
     "page": (*_SHARED, "report", "register/display.py"),
 }
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "SimpleITK", "nibabel", "pydicom", "onnxruntime", "statsmodels")
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal text."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @cache
@@ -62,30 +54,6 @@ def versions() -> dict[str, str]:
     return {"mriseg": mriseg.__version__, "python": platform.python_version()} | {n: version(n) for n in _LIBRARIES}
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` atomically, and only where it differs from what is there: an equal file keeps its time."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON atomically; NaN becomes null, keys keep their order."""
-    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
 def write_sidecar(
     output: Path, *, step: str, inputs: Iterable[Path], root: Path, parameters: Mapping[str, Any], **more: Any
 ) -> None:
@@ -100,17 +68,3 @@ def write_sidecar(
         **more,
     }
     write_json(sidecar_of(output), content)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return value.as_posix()
-    return value

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from mriseg.files import read_json
 from mriseg.geometry import MIRROR, apply_affine, halfway, mirror_points, mirror_transform
 from mriseg.measure import measure, regions_table
 from mriseg.nifti import read_label_map
@@ -17,7 +18,6 @@ from mriseg.register import from_json
 from mriseg.simulate.plates import bone_of
 from mriseg.simulate.run import make_trial, read_plan
 from mriseg.study.model import Patient, open_study
-from mriseg.study.provenance import read_json
 from mriseg.study.steps.convert import convert_visit
 from mriseg.study.steps.measure import measure_patient
 from mriseg.study.steps.register import register_visits

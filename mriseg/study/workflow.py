@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mriseg.errors import StudyError
+from mriseg.files import write_json
 from mriseg.study.failures import record_failure
 from mriseg.study.inventory import Inventory, fingerprint, take_inventory
 from mriseg.study.model import Study
-from mriseg.study.provenance import CODE_OF_STEP, PACKAGE, code_hash, write_json
+from mriseg.study.provenance import CODE_OF_STEP, PACKAGE, code_hash
 
 STEPS = tuple(CODE_OF_STEP)
 

@@ -1,13 +1,9 @@
-"""Sidecars and hashes: an output says where it comes from, and an equal file keeps its time."""
+"""Hashes of code and the progress of a run."""
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-
 from mriseg.study.progress import StageProgress, read_progress
-from mriseg.study.provenance import code_hash, write_json, write_text
+from mriseg.study.provenance import code_hash
 
 LOG = """Job stats:
 job         count
@@ -21,21 +17,6 @@ Finished jobid: 3 (Rule: convert)
 Error in rule convert:
     jobid: 4
 """
-
-
-def test_an_equal_file_is_not_written_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    write_text(path, "one")
-    os.utime(path, (1, 1))
-    write_text(path, "one")
-    assert path.stat().st_mtime == 1
-    write_text(path, "two")
-    assert path.stat().st_mtime > 1
-
-
-def test_nan_becomes_null_in_json(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"x": float("nan"), "y": [float("inf"), 2]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"x": None, "y": [None, 2]}
 
 
 def test_every_step_has_a_hash_of_its_own() -> None:

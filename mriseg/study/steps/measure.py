@@ -6,11 +6,12 @@ import shutil
 
 import pandas as pd
 
+from mriseg.files import read_json, write_text
 from mriseg.measure import MeasureParameters, defects_table, measure, regions_table
 from mriseg.nifti import read_label_map
 from mriseg.register import from_json
 from mriseg.study.model import Patient
-from mriseg.study.provenance import read_json, write_sidecar, write_text
+from mriseg.study.provenance import write_sidecar
 from mriseg.study.surface_files import write_surfaces
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mriseg.errors import StudyError
+from mriseg.files import sha256, write_json
 from mriseg.nifti import read_label_map, read_volume
 from mriseg.register import register, to_json
 from mriseg.study.model import Patient
-from mriseg.study.provenance import sha256, write_json
 
 
 def register_visits(patient: Patient) -> None:
