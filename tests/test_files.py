@@ -14,9 +14,14 @@ from mriseg.files import replacing, write_json, write_text
 def test_an_error_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
-    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
-        partial.write_text("half")
-        raise ZeroDivisionError
+
+    def half() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "one"
 

@@ -1,13 +1,16 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
 from mriseg.dicom.anatomy import side_from_anatomy
-from mriseg.dicom.deidentify import Deidentified, Pseudonyms, deidentify, read_secret
+from mriseg.dicom.deidentify import Deidentified, deidentify
 from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
+from mriseg.dicom.pseudonyms import Pseudonyms, read_secret
 from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
-from mriseg.dicom.scan import FoundVolume, Scan, matching_volume, scan
-from mriseg.dicom.seg import read_seg, write_seg
+from mriseg.dicom.scan import Scan, matching_volume, scan
+from mriseg.dicom.seg_reading import read_seg
+from mriseg.dicom.seg_writing import write_seg
 from mriseg.dicom.sidecar import sidecar
+from mriseg.dicom.volumes import FoundVolume
 
 __all__ = [
     "Deidentified",

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mriseg.dicom.records import Frame, Refusal, RefusalKind
-from mriseg.dicom.scan import FoundVolume
 from mriseg.dicom.sidecar import sidecar
+from mriseg.dicom.volumes import FoundVolume
 from mriseg.errors import DicomError, MrisegError
 from mriseg.files import write_json
 from mriseg.geometry import RAS_LPS, apply_affine

@@ -11,20 +11,10 @@ from pydicom.dataset import FileDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
+from mriseg.dicom.frames import first_frame, per_frame, read_frame
 from mriseg.dicom.records import Frame
 from mriseg.dicom.sources import HostileFileError, open_dicom
-from mriseg.dicom.values import (
-    GE_COMPONENT,
-    PHILIPS_SCALE_SLOPE,
-    Get,
-    functional_groups,
-    getter,
-    number,
-    numbers,
-    text,
-    texts,
-    whole,
-)
+from mriseg.dicom.values import Get, getter, text, whole
 from mriseg.errors import DicomError
 
 MR_CLASSES = {"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
@@ -33,23 +23,6 @@ IMPLICIT = "1.2.840.10008.1.2"
 OVERLAY_BIT_POSITIONS = tuple(0x60000102 + (group << 16) for group in range(0, 32, 2))
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 MAX_VOXELS = 1 << 28  # of one file; 1024 x 1024 x 256, or 1 GiB as float32
-COMPONENTS = {
-    "M": "magnitude", "MAGNITUDE": "magnitude", "P": "phase", "PHASE": "phase", "PHASE MAP": "phase",
-    "R": "real", "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary", "0": "magnitude", "1": "phase",
-    "2": "real", "3": "imaginary",
-}  # fmt: skip
-# What may tell apart images at one position, in the order in which it is tried.
-SPLITTERS = (
-    ("stack", ("StackID",)),
-    ("time", ("TemporalPositionIndex", "TemporalPositionIdentifier")),
-    ("acquisition", ("FrameAcquisitionNumber", "AcquisitionNumber")),
-    ("inversion", ("InversionTimes", "InversionTime")),
-    ("flip", ("FlipAngle",)),
-    ("trigger", ("NominalCardiacTriggerDelayTime", "TriggerTime")),
-    ("b-value", ("DiffusionBValue",)),
-    ("gradient", ("DiffusionGradientOrientation",)),
-    ("contrast", ("ContrastBolusAgentNumber", "ContrastBolusAgent")),
-)  # fmt: skip
 
 
 class NotMrError(DicomError):
@@ -144,7 +117,7 @@ def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int 
     size = needed // count
     frames = tuple(
         replace(
-            _frame(path, get),
+            read_frame(path, get),
             index=i if many else -1,
             rows=rows,
             columns=columns,
@@ -152,9 +125,9 @@ def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int 
             damage=damage,
             pixels_at=pixels_at,
         )
-        for i, get in enumerate(_per_frame(top, count))
+        for i, get in enumerate(per_frame(top, count))
     )
-    return FileHeader(series_uid=text(top("SeriesInstanceUID")), frames=frames, get=_first(top))
+    return FileHeader(series_uid=text(top("SeriesInstanceUID")), frames=frames, get=first_frame(top))
 
 
 def _damage(claimed: int | None, held: int, needed: int, count: int) -> str:
@@ -189,63 +162,3 @@ def _raw_format(dataset: FileDataset, top: Get, bits: int) -> tuple[str, int] | 
     if whole(top("HighBit")) not in (None, stored - 1):
         return None
     return f"{order}{'i' if whole(top('PixelRepresentation')) else 'u'}{bits // 8}", stored
-
-
-def _per_frame(top: Get, count: int) -> list[Get]:
-    """Return one look-up function a frame."""
-    shared = (top("SharedFunctionalGroupsSequence") or [None])[0]
-    items = list(top("PerFrameFunctionalGroupsSequence") or [])
-    if not items and shared is None:
-        return [top] * count
-    if items and len(items) != count:
-        raise DicomError(f"{count} frames but {len(items)} frame descriptions.")
-    return [functional_groups(shared, item, top) for item in items or [None] * count]
-
-
-def _first(top: Get) -> Get:
-    shared = (top("SharedFunctionalGroupsSequence") or [None])[0]
-    first = (top("PerFrameFunctionalGroupsSequence") or [None])[0]
-    return functional_groups(shared, first, top) if shared is not None or first is not None else top
-
-
-def _frame(path: Path, get: Get) -> Frame:
-    """Read what describes one frame; size and place in the file are filled in by the caller."""
-    image_type = texts(get("FrameType")) or texts(get("ImageType"))
-    spacing = numbers(get("PixelSpacing"))
-    echo = number(get("EffectiveEchoTime"))
-    slope, intercept = number(get("RescaleSlope")), number(get("RescaleIntercept"))
-    return Frame(
-        path=path,
-        index=-1,
-        sop_uid=text(get("SOPInstanceUID")),
-        rows=0,
-        columns=0,
-        position=_vector(get("ImagePositionPatient"), 3),
-        orientation=_vector(get("ImageOrientationPatient"), 6),
-        pixel_spacing=(spacing[0], spacing[1]) if spacing and len(spacing) == 2 and min(spacing) > 0 else None,
-        thickness_mm=number(get("SliceThickness")),
-        between_mm=number(get("SpacingBetweenSlices")),
-        instance=whole(get("InstanceNumber")),
-        echo_number=whole(get("EchoNumbers")),
-        echo_ms=number(get("EchoTime")) if echo is None else echo,
-        image_type=image_type,
-        component=_component(image_type, get),
-        split=tuple((name, next((t for t in (text(get(k)) for k in keys) if t), "")) for name, keys in SPLITTERS),
-        slope=slope or 1.0,
-        intercept=intercept or 0.0,
-        philips_slope=number(get(PHILIPS_SCALE_SLOPE)) or None,
-        raw=None,
-        pixels_at=0,
-        in_acquisition=whole(get("ImagesInAcquisition")),
-    )
-
-
-def _vector(value: object, length: int) -> tuple[float, ...] | None:
-    found = numbers(value)
-    return found if found and len(found) == length else None
-
-
-def _component(image_type: tuple[str, ...], get: Get) -> str:
-    """Name the part of the complex signal that an image shows, "" where the header does not say."""
-    named = (text(get("ComplexImageComponent")).upper(), *image_type[2:], text(get(GE_COMPONENT)))
-    return next((COMPONENTS[n] for n in named if n in COMPONENTS), "")

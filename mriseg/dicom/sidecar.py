@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from mriseg.dicom.scan import FoundVolume
+from mriseg.dicom.volumes import FoundVolume
 
 
 def sidecar(found: FoundVolume, **extra: Any) -> dict[str, Any]:

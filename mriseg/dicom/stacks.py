@@ -12,17 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from nibabel.orientations import inv_ornt_aff, io_orientation
 
-from mriseg.dicom.grouping import repeated
 from mriseg.dicom.records import Frame, Plane
+from mriseg.dicom.regularity import check_even, check_numbers, check_repeats, check_shear, names
 from mriseg.errors import DicomError
 from mriseg.geometry import RAS_LPS
 from mriseg.types import FloatArray, Grid
 
 PARALLEL = 2e-4  # largest difference of direction cosines within a stack: 0.04 mm over 200 mm
 ORTHONORMAL = 2e-3
-UNEVEN = 0.02  # largest distance from the regular position, as a part of the spacing
-SHEAR_MM = 0.05  # sideways drift over the whole stack; decimals in headers make up to 0.01
-FAR_MM = 30.0
 MAX_VOXELS = 1 << 29  # 2 GiB as float32
 OBLIQUE = float(np.cos(np.radians(30.0)))
 
@@ -77,9 +74,9 @@ def build(frames: Sequence[Frame]) -> Stack:
     order = np.argsort(along, kind="stable")
     ordered = [frames[i] for i in order]
     positions, along = positions[order], along[order]
-    _check_repeats(ordered)
-    _check_even(ordered, along)
-    _check_shear(positions, axes, along)
+    check_repeats(ordered)
+    check_even(ordered, along)
+    check_shear(positions, axes, along)
     spacing = _slice_spacing(ordered, along)
     rows_mm, columns_mm = _pixel_spacing(ordered)
     affine = np.eye(4)
@@ -87,7 +84,7 @@ def build(frames: Sequence[Frame]) -> Stack:
     affine[:3, 1] = axes[1] * rows_mm
     affine[:3, 2] = axes[2] * spacing
     affine[:3, 3] = positions[0]
-    return _stack(ordered, RAS_LPS @ affine, plane=_plane(axes[2]), placed=True, notes=_notes(ordered, spacing))
+    return _stack(ordered, RAS_LPS @ affine, plane=_plane(axes[2]), placed=True, notes=check_numbers(ordered, spacing))
 
 
 def _stack(frames: Sequence[Frame], affine: FloatArray, *, plane: Plane, placed: bool, notes: Sequence[str]) -> Stack:
@@ -107,7 +104,7 @@ def _axes(frames: Sequence[Frame]) -> FloatArray:
     cosines = np.array([f.orientation for f in frames])
     off = np.abs(cosines - np.median(cosines, axis=0)).max(axis=1)
     if off.max() > PARALLEL:
-        raise DicomError(f"slices are not parallel: {_names(frames, off > PARALLEL)} differ in direction.")
+        raise DicomError(f"slices are not parallel: {names(frames, off > PARALLEL)} differ in direction.")
     x, y = cosines.mean(axis=0).reshape(2, 3)
     lengths = float(np.linalg.norm(x)), float(np.linalg.norm(y))
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(x @ y))) > ORTHONORMAL:
@@ -126,48 +123,6 @@ def _pixel_spacing(frames: Sequence[Frame]) -> tuple[float, float]:
     return spacing
 
 
-def _check_repeats(frames: Sequence[Frame]) -> None:
-    same = repeated(frames)
-    if same:
-        raise DicomError(
-            f"{len(same)} positions hold several images that no header value tells apart: "
-            f"{_names([f for part in same for f in part])}."
-        )
-
-
-def _check_even(frames: Sequence[Frame], along: FloatArray) -> None:
-    if len(frames) < 3:
-        return
-    steps = np.diff(along)
-    usual = float(np.median(steps))
-    regular = along[0] + np.arange(len(along)) * (along[-1] - along[0]) / (len(along) - 1)
-    if np.abs(along - regular).max() <= max(UNEVEN * usual, 2e-3):
-        return
-    wide = steps > usual * 1.5
-    if wide.any():
-        pairs = ", ".join(
-            f"{frames[i].label} and {frames[i + 1].label} ({steps[i]:.2f} mm)" for i in np.flatnonzero(wide)[:5]
-        )
-        hint = " Two separate stacks, perhaps two knees." if steps.max() > max(FAR_MM, 5 * usual) else ""
-        raise DicomError(f"slices are missing: the usual distance is {usual:.2f} mm, but between {pairs}.{hint}")
-    worst = int(np.abs(along - regular).argmax())
-    raise DicomError(
-        f"slices are unevenly spaced: distances from {steps.min():.3f} to {steps.max():.3f} mm, "
-        f"worst at {frames[worst].label}."
-    )
-
-
-def _check_shear(positions: FloatArray, axes: FloatArray, along: FloatArray) -> None:
-    sideways = (positions - positions[0]) @ axes[:2].T
-    drift = float(np.abs(sideways).max())
-    if drift > SHEAR_MM:
-        angle = np.degrees(np.arctan2(drift, max(along[-1] - along[0], 1e-9)))
-        raise DicomError(
-            f"the stack is sheared: slices shift sideways by up to {drift:.2f} mm ({angle:.1f} degrees). "
-            "Expected slices stacked along their normal."
-        )
-
-
 def _slice_spacing(frames: Sequence[Frame], along: FloatArray) -> float:
     """Distance between slices; of a single slice what the header says, there is nothing else."""
     if len(frames) > 1:
@@ -176,31 +131,6 @@ def _slice_spacing(frames: Sequence[Frame], along: FloatArray) -> float:
         if value is not None and value > 0:
             return value
     raise DicomError("a single slice without SliceThickness: its voxel size is unknown.")
-
-
-def _notes(frames: Sequence[Frame], spacing: float) -> list[str]:
-    """What a reader should know about a stack that is regular all the same."""
-    notes = []
-    if len(frames) == 1:
-        notes.append("a single slice; its thickness is taken from the header")
-    between = frames[0].between_mm
-    if len(frames) > 1 and between and abs(abs(between) - spacing) > UNEVEN * spacing:
-        ratio = spacing / abs(between)
-        if ratio > 1.5 and abs(ratio - round(ratio)) < 0.02 and _strides(frames) > 1:
-            raise DicomError(
-                f"slices are missing: they lie {spacing:.2f} mm apart, the header says {abs(between):.2f} mm, "
-                "and their numbers have gaps."
-            )
-        notes.append(f"slices lie {spacing:.3f} mm apart, the header says {abs(between):.3f} mm")
-    return notes
-
-
-def _strides(frames: Sequence[Frame]) -> int:
-    """Smallest step between instance numbers of neighbours; 1 where unknown."""
-    numbers = [f.instance for f in frames]
-    if None in numbers:
-        return 1
-    return int(np.abs(np.diff(np.array(numbers, dtype=float))).min())
 
 
 def _plane(normal: FloatArray) -> Plane:
@@ -214,7 +144,7 @@ def _unplaced(frames: Sequence[Frame]) -> Stack:
     """Stack the frames of one file that has no positions in file order, around the origin, as NIfTI readers do."""
     if len({f.path for f in frames}) > 1:
         lost = [f for f in frames if f.position is None or f.orientation is None]
-        raise DicomError(f"position or direction is missing in {_names(lost)}.")
+        raise DicomError(f"position or direction is missing in {names(lost)}.")
     ordered = sorted(frames, key=lambda f: f.index)
     first = ordered[0]
     rows_mm, columns_mm = first.pixel_spacing or (1.0, 1.0)
@@ -223,12 +153,3 @@ def _unplaced(frames: Sequence[Frame]) -> Stack:
     affine[:3, 3] = -spacing * (np.array([first.columns, first.rows, len(ordered)]) - 1) / 2
     note = "the header has no position: orientation and origin are made up, nothing may be measured"
     return _stack(ordered, affine, plane=Plane.UNKNOWN, placed=False, notes=(note,))
-
-
-def _names(frames: Sequence[Frame], which: object = None) -> str:
-    """Name up to six slices."""
-    labels = [f.label for f in frames]
-    if which is not None:
-        labels = [label for label, on in zip(labels, np.asarray(which), strict=True) if on]
-    more = f" and {len(labels) - 6} more" if len(labels) > 6 else ""
-    return ", ".join(labels[:6]) + more
