@@ -1,7 +1,7 @@
 """Volume to label map: the shipped network, a site's own network, or the masks of readers."""
 
-from mriseg.segment.network import Network, NetworkSpec, load_network
+from mriseg.segment.network import Network, NetworkSpec, load_network, spec_of
 from mriseg.segment.readers import adopt_mask
 from mriseg.segment.segmenter import Segmentation, segment
 
-__all__ = ["Network", "NetworkSpec", "Segmentation", "adopt_mask", "load_network", "segment"]
+__all__ = ["Network", "NetworkSpec", "Segmentation", "adopt_mask", "load_network", "segment", "spec_of"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
@@ -67,6 +68,9 @@ def _silent(share: float) -> None:
 def look(image: F32, session: ort.InferenceSession, network: Network, progress: Progress) -> F32:
     """Fractions (7, I, J, K) of one image from overlapping blocks, each weighted by :func:`window_weight`."""
     name = session.get_inputs()[0].name
+    image = nib.orientations.apply_orientation(image, network.spec.turn)
+    if network.spec.normalise == "image":
+        image = (image - image.mean()) / max(float(image.std()), 1e-6)
     padded, offset = pad_to_window(image, network.spec.window)
     starts = [block_starts(n, w) for n, w in zip(padded.shape, network.spec.window, strict=True)]
     blocks = list(product(*starts))
@@ -80,7 +84,14 @@ def look(image: F32, session: ort.InferenceSession, network: Network, progress: 
         norm[where] += weight
         progress((done + 1) / len(blocks))
     inner = tuple(slice(o, o + n) for o, n in zip(offset, image.shape, strict=True))
-    return np.ascontiguousarray(total[(slice(None), *inner)] / norm[inner])
+    total /= norm
+    return turned_back(total[(slice(None), *inner)], network)
+
+
+def turned_back(fractions: F32, network: Network) -> F32:
+    """Bring fractions (7, ...) from the axes of a network to right, front and up."""
+    back = nib.orientations.ornt_transform(network.spec.turn, [[0, 1], [1, 1], [2, 1]])
+    return np.stack([nib.orientations.apply_orientation(f, back) for f in fractions])
 
 
 def predict_block(session: ort.InferenceSession, name: str, block: F32, network: Network) -> F32:
@@ -90,7 +101,8 @@ def predict_block(session: ort.InferenceSession, name: str, block: F32, network:
     if spread < 1e-6:
         result[0] = 1
         return result
-    logits = session.run(None, {name: ((block - block.mean()) / spread)[None, None]})[0][0]
+    shown = (block - block.mean()) / spread if network.spec.normalise == "block" else block
+    logits = session.run(None, {name: np.ascontiguousarray(shown, dtype=np.float32)[None, None]})[0][0]
     if logits.shape[1:] != block.shape or len(logits) <= max(network.spec.labels):
         raise SegmentationError(
             f"Network {network.spec.name}: gave the shape {logits.shape} for a block of {block.shape}; expected "

@@ -1,7 +1,8 @@
 """Networks as files: the shipped one and a site's own, each with a specification and a hash that must agree.
 
 ``NAME.onnx`` is described by ``NAME.json`` beside it (:class:`NetworkSpec`). A network maps a float32 image
-(1, 1, I, J, K) in the right-knee frame, i to the right, j to the front, k up, to logits (1, C, I, J, K).
+(1, 1, I, J, K) of a right knee (left ones are mirrored before) to logits (1, C, I, J, K). Without ``axes`` i grows to
+the right, j to the front, k up.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
 
 from mriseg.errors import SegmentationError
-from mriseg.types import Label
+from mriseg.types import FloatArray, IntArray, Label
 
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "segmenter.onnx"
 CHANNELS: Mapping[int, int] = {0: 0, **{int(label): int(label) for label in Label}}
+LINES = ("RL", "AP", "SI")
+OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +37,9 @@ class NetworkSpec:
     sha256 : str
         Hash of the ONNX file, 64 hexadecimal digits.
     spacing_mm : tuple of float, (3,)
-        Voxel size that the network was trained at, along right, front, up.
+        Voxel size that the network was trained at, along its own axes.
     window : tuple of int, (3,)
-        Largest block in voxels that is shown to it at once; a multiple of ``multiple`` along each axis.
+        Block in voxels that is shown to it at once, along its own axes; a multiple of ``multiple`` along each.
     multiple : int
         Sizes of a block must be multiples of it.
     mirrored : bool
@@ -42,6 +48,11 @@ class NetworkSpec:
         Whether it is known to be too inaccurate for measuring; then every result needs review.
     labels : mapping
         Output channel -> :class:`~mriseg.types.Label` value, or 0 for what is not measured.
+    axes : str
+        Where each axis of its input grows to: three of R or L, A or P, S or I. nnU-Net reads sagittal series as ``RIP``
+        or ``LIP``.
+    normalise : str
+        What is brought to zero mean and unit SD: each ``block`` that is shown to it, or the whole ``image``.
     """
 
     name: str
@@ -52,8 +63,18 @@ class NetworkSpec:
     mirrored: bool = False
     draft: bool = False
     labels: Mapping[int, int] = field(default_factory=lambda: CHANNELS)
+    axes: str = "RAS"
+    normalise: Literal["block", "image"] = "block"
 
     def __post_init__(self) -> None:
+        if len(self.axes) != 3 or any(sum(letter in line for letter in self.axes) != 1 for line in LINES):
+            raise SegmentationError(
+                f"Network {self.name}: the axes {self.axes!r} are not one each of R or L, A or P, S or I."
+            )
+        if self.normalise not in {"block", "image"}:
+            raise SegmentationError(
+                f"Network {self.name}: cannot normalise {self.normalise!r}; expected 'block' or 'image'."
+            )
         if len(self.spacing_mm) != 3 or min(self.spacing_mm) <= 0:
             raise SegmentationError(f"Network {self.name}: expected three positive spacings, found {self.spacing_mm}.")
         if len(self.window) != 3 or any(n < 1 or n % self.multiple for n in self.window):
@@ -67,6 +88,18 @@ class NetworkSpec:
                 f"Network {self.name}: its labels map to {sorted(set(self.labels.values()))}; expected each of "
                 f"1 to {max(Label)} at least once, and 0 for the rest."
             )
+
+    @property
+    def turn(self) -> IntArray:
+        """Orientation transform of nibabel, (3, 2), from axes to the right, front and up to the network's own."""
+        ras, own = nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(self.axes)
+        return np.asarray(nib.orientations.ornt_transform(ras, own), dtype=np.int64)
+
+    @property
+    def spacing_ras_mm(self) -> FloatArray:
+        """Voxel size along right, front and up, (3,)."""
+        order = [next(n for n, letter in enumerate(self.axes) if letter in line) for line in LINES]
+        return np.array([self.spacing_mm[n] for n in order], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +145,24 @@ def read_spec(path: Path) -> NetworkSpec:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SegmentationError(f"{path.name}: no readable specification of the network beside it.") from error
-    known = {"name", "sha256", "spacing_mm", "window", "multiple", "mirrored", "draft", "labels"}
-    wrong = sorted(set(values) - known | ({"name", "sha256", "spacing_mm", "window"} - set(values)))
+        raise SegmentationError(
+            f"{path.name}: no readable specification of the network beside it. Write one, or give it in "
+            "[segment.network] of study.toml."
+        ) from error
+    return spec_of(values, path.name)
+
+
+def spec_of(values: Mapping[str, Any], source: str) -> NetworkSpec:
+    """Specification from plain values; an unknown or missing key is an error that names ``source`` and the key."""
+    required = {f.name for f in fields(NetworkSpec)} - OPTIONAL
+    wrong = sorted(set(values) - required - OPTIONAL | (required - set(values)))
     if wrong:
-        raise SegmentationError(f"{path.name}: unknown or missing keys {wrong}; expected {sorted(known)}.")
+        raise SegmentationError(
+            f"{source}: unknown or missing keys {wrong}; expected {sorted(required)}, and if needed {sorted(OPTIONAL)}."
+        )
+    known = dict(values)
     for key in ("spacing_mm", "window"):
-        values[key] = tuple(values[key])
-    if "labels" in values:
-        values["labels"] = {int(channel): int(label) for channel, label in values["labels"].items()}
-    return NetworkSpec(**values)
+        known[key] = tuple(known[key])
+    if "labels" in known:
+        known["labels"] = {int(channel): int(label) for channel, label in known["labels"].items()}
+    return NetworkSpec(**known)

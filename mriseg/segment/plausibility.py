@@ -8,6 +8,7 @@ import numpy as np
 
 from mriseg.errors import SegmentationError
 from mriseg.geometry import apply_affine
+from mriseg.segment.shape import shape_doubts
 from mriseg.types import Bone, FloatArray, Label, LabelMap, Volume
 
 # Range of 52 manually segmented OAI knees (K-L 0 to 4, both sexes), widened by a third of its ends.
@@ -57,6 +58,7 @@ def doubts(label_map: LabelMap, confidence: Mapping[Label, float]) -> tuple[str,
     ``label_map`` is in the right-knee frame with canonical axes (i right, j front, k up).
     """
     reasons = [*_volumes(label_map), *_arrangement(label_map), *_thickness(label_map), *_border(label_map)]
+    reasons += shape_doubts(label_map)
     for label, value in confidence.items():
         if value < LEAST_CONFIDENCE[label in {bone.label for bone in Bone}]:
             reasons.append(f"The network is unsure of the {name(label)} (confidence {value:.2f}).")

@@ -72,7 +72,7 @@ def segment(
     """
     refuse_unusable(volume)
     knee = to_right_knee(volume, side)
-    there, back = there_and_back(knee.grid.shape, knee.grid.spacing_mm, np.array(network.spec.spacing_mm))
+    there, back = there_and_back(knee.grid.shape, knee.grid.spacing_mm, network.spec.spacing_ras_mm)
     fractions = predict(apply_axes(knee.data, there), network, threads=threads, progress=progress)
     labels = label_voxels(fractions, back)
     label_map = LabelMap(data=obey_anatomy(labels, knee.grid.spacing_mm), grid=knee.grid)

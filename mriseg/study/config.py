@@ -53,27 +53,57 @@ class VisitTable(_Table):
 class SeriesRule(_Table):
     """``[series]``: which series of a visit is measured; all given conditions must hold.
 
-    ``description`` and ``exclude`` are regular expressions on the series description, ``echo`` an echo number and
-    ``max_spacing_mm`` the coarsest voxel edge allowed.
+    ``description`` and ``exclude`` are regular expressions on the series description, as the header has it or as the
+    inventory shows it (known words, lower case, joined by hyphens). ``family`` is what makes the echo, ``echo`` an echo
+    number, ``derived`` says whether images computed from others are wanted, ``max_spacing_mm`` is the coarsest voxel
+    edge allowed.
     """
 
     description: Pattern | None = None
     exclude: Pattern | None = None
     plane: Literal["sagittal", "coronal", "axial", "oblique"] | None = None
+    family: Literal["gradient", "spin"] | None = None
     echo: int | None = None
+    component: Literal["magnitude", "phase", "real", "imaginary"] | None = None
+    derived: bool | None = None
     max_spacing_mm: float | None = Field(default=None, gt=0)
+
+
+class NetworkTable(_Table):
+    """``[segment.network]``: what the network of ``[segment] onnx`` expects; see :class:`mriseg.segment.NetworkSpec`.
+
+    ``labels`` maps its output channels to mriseg's labels.
+    """
+
+    name: str = "network of this study"
+    sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")]
+    spacing_mm: tuple[float, float, float]
+    window: tuple[int, int, int]
+    multiple: int = Field(default=16, ge=1)
+    mirrored: bool = False
+    labels: dict[int, Annotated[int, Field(ge=0, le=6)]] | None = None
+    axes: str = "RAS"
+    normalise: Literal["block", "image"] = "block"
 
 
 class SegmentTable(_Table):
     """``[segment]``: where label maps come from.
 
-    ``readers`` takes them from ``masks/``; ``network`` runs the shipped network, or the ONNX file ``onnx``. A mask in
-    ``masks/`` always goes before the network. ``labels`` maps values of the readers' files to mriseg's.
+    ``readers`` takes them from ``masks/``; ``network`` runs the shipped network, or the ONNX file ``onnx`` (a path from
+    the study folder), which ``network`` or a JSON file beside it describes. A mask in ``masks/`` always goes before the
+    network. ``labels`` maps values of the readers' files to mriseg's.
     """
 
     method: Literal["readers", "network"] = "network"
     labels: dict[int, Annotated[int, Field(ge=0, le=6)]] | None = None
     onnx: Path | None = None
+    network: NetworkTable | None = None
+
+    @model_validator(mode="after")
+    def _network_has_a_file(self) -> SegmentTable:
+        if self.network and not self.onnx:
+            raise ValueError("[segment.network] describes a network, but [segment] onnx names none")
+        return self
 
 
 class DefectTable(_Table):

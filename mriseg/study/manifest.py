@@ -27,10 +27,11 @@ class Participant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitEntry:
-    """One row of ``visits.tsv``: the folder under ``dicom/``, and a remark that settles a contradiction."""
+    """One row of ``visits.tsv``: folder under ``dicom/``, a remark that settles a contradiction, code of the reader."""
 
     folder: str
     settled: str = ""
+    reader: str = ""
 
 
 def read_participants(path: Path) -> tuple[Participant, ...]:
@@ -93,7 +94,9 @@ def read_visits(path: Path) -> dict[tuple[str, str], VisitEntry]:
             raise StudyError(f"{path.name}: the folder of {key[0]} {key[1]} leaves dicom/. Expected a path inside it.")
         if key in entries:
             raise StudyError(f"{path.name}: {key[0]} {key[1]} is listed more than once.")
-        entries[key] = VisitEntry(folder=row["folder"], settled=row.get("settled", ""))
+        entries[key] = VisitEntry(
+            folder=row["folder"], settled=row.get("settled", ""), reader=row.get("reader", "").strip()
+        )
     return entries
 
 

@@ -18,7 +18,19 @@ PACKAGE = Path(mriseg.__file__).parent
 _SHARED = ("types.py", "geometry.py", "files.py", "nifti.py")
 CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
     "convert": (*_SHARED, "study/inventory.py", "study/steps/convert.py", "dicom"),
-    "segment": (*_SHARED, "study/steps/segment.py", "dicom/anatomy.py", "segment", "assets/segmenter*"),
+    "segment": (
+        *_SHARED,
+        "surfaces.py",
+        "atlas",
+        "study/steps/segment.py",
+        "study/corrections.py",
+        "study/networks.py",
+        "dicom/anatomy.py",
+        "segment",
+        "assets/knee_atlas*",
+        "assets/segmenter.json",
+        "assets/segmenter.onnx",
+    ),
     "register": (*_SHARED, "surfaces.py", "study/steps/register.py", "register"),
     "measure": (
         *_SHARED,

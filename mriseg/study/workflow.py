@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mriseg import dicom
 from mriseg.errors import StudyError
 from mriseg.files import write_json
 from mriseg.study.failures import record_failure
 from mriseg.study.inventory import Inventory, fingerprint, take_inventory
 from mriseg.study.model import Study
+from mriseg.study.networks import network_state
+from mriseg.study.paths import sidecar_of
 from mriseg.study.provenance import CODE_OF_STEP, PACKAGE, code_hash
 
 STEPS = tuple(CODE_OF_STEP)
@@ -72,18 +75,20 @@ def plan_visits(study: Study, inventory: Inventory, only: tuple[str, ...]) -> di
 def write_plan(study: Study, inventory: Inventory, visits: Mapping[str, list[str]], jobs: int) -> None:
     """Write ``plan.json`` for the Snakefile, and the chosen series of every planned visit."""
     paths, config = study.paths, study.config
-    masks: dict[str, str] = {}
+    masks: dict[str, list[str]] = {}
     for name, ids in visits.items():
         for visit in ids:
             found = inventory.chosen[name, visit]
-            content = {"series_uid": found.series_uid, "name": found.name, "files": fingerprint(found)}
+            uid = dicom.public_uid(found.series_uid)
+            content = {"series_uid": uid, "name": found.name, "files": fingerprint(found)}
             write_json(paths.series(name, visit), content)
             sources = [p for p in (paths.corrected(name, visit), paths.mask(name, visit)) if p.exists()]
             if sources:
-                masks[f"{name} {visit}"] = str(sources[0])
+                known = [sources[0], sidecar_of(sources[0])]  # who corrected it, where it is a correction
+                masks[f"{name} {visit}"] = [str(p) for p in known if p.exists()]
     parameters: dict[str, Any] = {
         "convert": config.series.model_dump(mode="json"),
-        "segment": config.segment.model_dump(mode="json"),
+        "segment": [config.segment.model_dump(mode="json"), network_state(study)],
         "register": {},
         "measure": [config.measure.model_dump(), config.defects.model_dump()],
         "page": {},

@@ -9,7 +9,10 @@ from mriseg import dicom
 from mriseg.errors import StudyError
 from mriseg.nifti import read_label_map, read_volume, write_label_map
 from mriseg.segment.readers import adopt_mask
+from mriseg.study.corrections import remember
 from mriseg.study.model import Patient
+from mriseg.study.networks import network_of
+from mriseg.study.paths import sidecar_of
 from mriseg.study.provenance import write_sidecar
 from mriseg.types import LabelMap
 
@@ -22,10 +25,12 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
     if source is None:
         label_map, assessment, parameters = _by_network(patient, image, threads)
     else:
-        label_map, assessment, parameters = _by_reader(patient, image, source)
+        label_map, assessment, parameters = _by_reader(patient, visit, source)
     _check_side(patient, visit, label_map)
     write_label_map(output, label_map)
     inputs = [image] if source is None else [image, source]
+    if source is not None and "corrected_by" in parameters:
+        inputs.append(sidecar_of(source))
     write_sidecar(output, step="segment", inputs=inputs, root=paths.root, parameters=parameters, assessment=assessment)
 
 
@@ -54,19 +59,25 @@ def _reader_file(patient: Patient, visit: str) -> Path | None:
     return None
 
 
-def _by_reader(patient: Patient, image: Path, source: Path) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
+def _by_reader(patient: Patient, visit: str, source: Path) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
+    image = patient.study.paths.image(patient.id, visit)
     corrected = "desc-corrected" in source.name
     values = None if corrected else patient.study.config.segment.labels
     label_map = adopt_mask(read_label_map(source, values), read_volume(image).grid, name=source.name)
-    parameters = {"method": "corrected" if corrected else "readers", "labels": values}
+    parameters: dict[str, Any] = {"method": "corrected" if corrected else "readers", "labels": values}
+    if corrected:
+        entry = patient.study.entries.get((patient.id, visit))
+        correction = remember(source, entry.reader if entry else "")
+        parameters |= {"corrected_by": correction.by, "corrected_on": correction.on}
     return label_map, {"verdict": "good", "reasons": []}, parameters
 
 
 def _by_network(patient: Patient, image: Path, threads: int) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
-    from mriseg.segment import load_network, segment  # onnxruntime only where it is needed
+    from mriseg.segment import segment  # onnxruntime only where it is needed
 
-    onnx = patient.study.config.segment.onnx
-    result = segment(read_volume(image), side=patient.side, network=load_network(onnx), threads=threads)
+    network = network_of(patient.study)
+    result = segment(read_volume(image), side=patient.side, network=network, threads=threads)
     confidence = {label.name.lower(): value for label, value in result.confidence.items()}
     assessment = {"verdict": result.verdict.value, "reasons": list(result.reasons), "confidence": confidence}
-    return result.label_map, assessment, {"method": "network", "onnx": onnx.name if onnx else None}
+    used = {"name": network.spec.name, "sha256": network.spec.sha256}
+    return result.label_map, assessment, {"method": "network", "network": used}
