@@ -3,6 +3,8 @@
 from mriseg.dicom.anatomy import side_from_anatomy
 from mriseg.dicom.deidentify import Deidentified, deidentify
 from mriseg.dicom.export import export, export_all, write_checked
+from mriseg.dicom.filenames import distinct_path, find_shown, names_behind, shown
+from mriseg.dicom.naming import public_uid
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
 from mriseg.dicom.pseudonyms import Pseudonyms, read_secret
 from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
@@ -11,6 +13,7 @@ from mriseg.dicom.seg_reading import read_seg
 from mriseg.dicom.seg_writing import write_seg
 from mriseg.dicom.sidecar import sidecar
 from mriseg.dicom.volumes import FoundVolume
+from mriseg.dicom.walk import find_files
 
 __all__ = [
     "Deidentified",
@@ -25,12 +28,18 @@ __all__ = [
     "Severity",
     "compare_protocol",
     "deidentify",
+    "distinct_path",
     "export",
     "export_all",
+    "find_files",
+    "find_shown",
     "matching_volume",
+    "names_behind",
+    "public_uid",
     "read_secret",
     "read_seg",
     "scan",
+    "shown",
     "side_from_anatomy",
     "sidecar",
     "write_checked",

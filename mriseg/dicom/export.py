@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mriseg.dicom.filenames import shown
 from mriseg.dicom.records import Frame, Refusal, RefusalKind
 from mriseg.dicom.sidecar import sidecar
 from mriseg.dicom.volumes import FoundVolume
@@ -62,7 +63,7 @@ def export_all(
             written.append(export(found, folder))
             progress(found)
         except MrisegError as error:
-            files = tuple(p.name for p in found.files)
+            files = tuple(shown(p.name) for p in found.files)
             refused.append(
                 Refusal(
                     name=found.name,

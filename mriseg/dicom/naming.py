@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from pydicom.uid import PYDICOM_ROOT_UID
+
 # Words a technician or a scanner writes into a series description. Anything else could be a name or a number of a
 # patient and is left out of file names.
 KNOWN_WORDS = frozenset(
@@ -38,6 +40,7 @@ KNOWN_EQUIPMENT = frozenset(
 )
 VERSION = re.compile(r"[a-z]{0,2}\d{1,4}([._-][a-z]{0,2}\d{1,4}){0,5}[a-z]?|mr\d{2,3}[a-z]?")
 MAX_WORDS = 6
+RANDOM_ROOTS = ("2.25.", PYDICOM_ROOT_UID)  # what stands behind these roots was drawn at random
 
 
 def clean(value: str) -> str:
@@ -70,6 +73,20 @@ def describe(description: str) -> str:
     """
     words = re.findall(r"[a-z0-9]+", description.lower().replace("*", "star"))
     return "-".join([w for w in words if w in KNOWN_WORDS][:MAX_WORDS])
+
+
+def public_uid(uid: str) -> str:
+    """Return the name under which an output tells where it comes from: the UID itself where it is a random number.
+
+    Scanners put serial number, date and time into their UIDs. Such a one is replaced by a UID made of its SHA-256,
+    which whoever holds the images can make again to find them.
+
+    >>> public_uid("1.3.12.2.1107.5.2.32.35177.2016070715304112345678900")[:12]
+    '2.25.2601027'
+    """
+    if not uid or uid.startswith(RANDOM_ROOTS):
+        return uid
+    return f"2.25.{int.from_bytes(hashlib.sha256(uid.encode('utf-8', 'replace')).digest()[:16], 'big')}"
 
 
 def stem(number: int | None, description: str, plane: str, parts: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydicom.pixels.utils import iter_pixels
 
 from mriseg.dicom.codestreams import check_codestreams
+from mriseg.dicom.filenames import shown
 from mriseg.dicom.records import Frame
 from mriseg.dicom.sources import open_dicom, quiet
 from mriseg.dicom.stacks import Stack
@@ -120,6 +121,6 @@ def _decode(frames: Sequence[Frame]) -> Iterator[Pixels]:
                 pixels = np.frombuffer(file.read(size), dtype=dtype).reshape(frame.rows, frame.columns)
                 yield _stored(pixels, stored)
     except DicomError as error:
-        raise DicomError(f"{first.path.name}: {error}") from error
+        raise DicomError(f"{shown(first.path.name)}: {error}") from error
     except Exception as error:  # decoders raise many types on damaged data
-        raise DicomError(f"{first.path.name}: the pixels cannot be decoded ({type(error).__name__}).") from error
+        raise DicomError(f"{shown(first.path.name)}: the pixels cannot be decoded ({type(error).__name__}).") from error

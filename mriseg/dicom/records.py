@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from mriseg.dicom.filenames import shown
 from mriseg.types import Side
 
 Vector = tuple[float, ...]
@@ -44,12 +45,13 @@ class Refusal:
     Parameters
     ----------
     name : str
-        The file, or the first file of a stack, relative to the scanned folder.
+        The file, or the first file of a stack, relative to the scanned folder; a part that could identify a patient is
+        a mark (:mod:`mriseg.dicom.filenames`).
     reason : str
         What was found and what was expected; carries no header value that could identify a patient.
     kind : RefusalKind
     files : tuple of str
-        All files concerned, relative to the scanned folder.
+        All files concerned, named alike.
     """
 
     name: str
@@ -160,5 +162,6 @@ class Frame:
 
     @property
     def label(self) -> str:
-        """Name of the file, with the frame number where the file holds several."""
-        return self.path.name if self.index < 0 else f"{self.path.name} frame {self.index + 1}"
+        """Name of the file as it may be shown, with the frame number where the file holds several."""
+        name = shown(self.path.name)
+        return name if self.index < 0 else f"{name} frame {self.index + 1}"

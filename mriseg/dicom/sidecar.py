@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from mriseg.dicom.naming import public_uid
 from mriseg.dicom.volumes import FoundVolume
 
 
 def sidecar(found: FoundVolume, **extra: Any) -> dict[str, Any]:
     """Return JSON-ready facts of a volume; no name, date, time, place or patient id, no free text.
+
+    UIDs are written as :func:`~mriseg.dicom.naming.public_uid` gives them.
 
     Parameters
     ----------
@@ -20,9 +23,9 @@ def sidecar(found: FoundVolume, **extra: Any) -> dict[str, Any]:
     header = found.header
     first = found.stack.frames[0]
     return {
-        "series_uid": found.series_uid,
-        "study_uid": header.study_uid,
-        "sop_uids": list(found.sop_uids),
+        "series_uid": public_uid(found.series_uid),
+        "study_uid": public_uid(header.study_uid),
+        "sop_uids": [public_uid(u) for u in found.sop_uids],
         "series_number": header.series_number,
         "description": header.label,
         "manufacturer": header.manufacturer,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mriseg.dicom.filenames import shown_path
 from mriseg.dicom.headers import NotMrError
 from mriseg.dicom.records import Refusal, RefusalKind
 from mriseg.dicom.sources import HostileFileError, NotDicomError, members
@@ -94,9 +95,8 @@ def _kind(error: Exception) -> RefusalKind:
 
 
 def relative_name(path: Path, root: Path) -> str:
-    """Name a file below ``root``, printable whatever its bytes are."""
-    name = path.name if path == root else path.relative_to(root).as_posix()
-    return name.encode("utf-8", "backslashreplace").decode()
+    """Name a file below ``root`` as it may be shown."""
+    return shown_path(path.name if path == root else path.relative_to(root))
 
 
 def _refusal(path: Path, root: Path, reason: str, kind: RefusalKind) -> Refusal:
