@@ -250,9 +250,9 @@ class RigidTransform:
 
     def __post_init__(self) -> None:
         matrix = _freeze(self, "matrix", self.matrix, np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
+            raise GeometryError("A rigid transform needs a finite 4 x 4 matrix with the last row 0 0 0 1.")
         rotation = matrix[:3, :3]
-        if matrix.shape != (4, 4) or not np.allclose(matrix[3], (0, 0, 0, 1)):
-            raise GeometryError("A rigid transform needs a 4 x 4 matrix with the last row 0 0 0 1.")
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-6) or np.linalg.det(rotation) < 0:
             raise GeometryError("A rigid transform needs a proper rotation: no scaling, shear or mirror.")
 

@@ -127,6 +127,12 @@ def test_a_matrix_that_scales_or_mirrors_is_no_rigid_transform() -> None:
             RigidTransform(matrix=matrix)
 
 
+@pytest.mark.parametrize("matrix", [np.float64(1.0), np.zeros(16), np.eye(3), np.eye(4)[None], np.full((4, 4), np.nan)])
+def test_a_matrix_of_another_shape_or_with_nan_is_no_rigid_transform(matrix: np.ndarray) -> None:
+    with pytest.raises(GeometryError, match="finite 4 x 4"):
+        RigidTransform(matrix=matrix)
+
+
 def test_a_label_map_with_an_unknown_value_is_refused_by_its_value() -> None:
     grid = Grid(shape=(2, 2, 2), affine=np.eye(4))
     with pytest.raises(GeometryError, match=r"\[8\]"):

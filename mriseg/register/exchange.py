@@ -39,7 +39,7 @@ def from_json(content: Mapping[str, Any]) -> Registration:
     for name, entry in items:
         try:
             bones[Bone(name)] = _bone_from_json(entry)
-        except (KeyError, IndexError, TypeError, ValueError, GeometryError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, GeometryError) as error:
             raise RegistrationError(f"The registration of {name!r} cannot be read: {error}") from error
     return Registration(bones=bones)
 

@@ -42,7 +42,8 @@ def test_a_registration_survives_json(registration):
 def test_broken_content_names_the_bone(registration):
     with pytest.raises(RegistrationError, match="bones"):
         from_json({})
-    for change in ({"matrix_ras_mm": [[1, 2], [3, 4]]}, {"assessment": "fine"}, {"matrix_ras_mm": None}):
+    matrices = [{"matrix_ras_mm": matrix} for matrix in ([[1, 2], [3, 4]], [0] * 16, 3, None)]
+    for change in (*matrices, {"assessment": "fine"}, {"figures": [0.1]}, {"reasons": None}):
         content = to_json(registration)
         content["bones"]["femur"] |= change
         with pytest.raises(RegistrationError, match="femur"):
