@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mriseg.geometry import apply_affine
-from mriseg.types import FloatArray, Grid, Label, LabelMap
+from mriseg.geometry import apply_affine, isotropic_grid
+from mriseg.measure.coverage import Cartilage, cartilage_on
+from mriseg.measure.fields import resampled, visit_fields
+from mriseg.surfaces import Surface, level_surface
+from mriseg.types import Bone, FloatArray, Grid, Label, LabelMap, RigidTransform
 
 FINE_MM = (0.3, 0.3, 0.3)
 DESS_MM = (0.7, 0.365, 0.365)
@@ -40,6 +43,26 @@ def shell_with_hole(
 def cap_angle(radius_mm: float, area_mm2: float) -> float:
     """Half-angle in radians of the spherical cap of an area."""
     return float(np.arccos(1.0 - area_mm2 / (2.0 * np.pi * radius_mm**2)))
+
+
+def cylinder(spacing_mm: tuple[float, float, float], *, radius_mm: float, thickness_mm: float, seed: int) -> LabelMap:
+    """Round bone (tibia) along z under a layer of cartilage; both run on beyond 10 mm to either side."""
+    grid, points = turned_grid(spacing_mm, radius_mm + thickness_mm + 4.0, seed)
+    x, y, z = np.moveaxis(points, -1, 0)
+    r = np.hypot(x, y)
+    data = np.zeros(grid.shape, dtype=np.uint8)
+    data[(r < radius_mm + thickness_mm) & (np.abs(z) < 11.0)] = Label.TIBIAL_CARTILAGE
+    data[(r < radius_mm) & (np.abs(z) < 11.0)] = Label.TIBIA
+    return LabelMap(data=data, grid=grid)
+
+
+def layer(labels: LabelMap, bone: Bone, reach_mm: float) -> tuple[Surface, Cartilage]:
+    """Bone surface of a phantom and the cartilage on it, as the measurement draws them with its default choices."""
+    fields = visit_fields(labels, bone, RigidTransform.identity(), smoothing_mm=0.5, coverage_smoothing_mm=0.4)
+    half = isotropic_grid(np.array([[-reach_mm] * 3, [reach_mm] * 3]), 0.6, margin_mm=0.0)
+    inner, outer = resampled(fields, half)
+    surface = level_surface(inner, half)
+    return surface, cartilage_on(surface, fields, surface, level_surface(outer, half))
 
 
 def grooved_plate(spacing_mm: tuple[float, float, float], *, depth_mm: float, width_mm: float, seed: int) -> LabelMap:

@@ -8,25 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mriseg.geometry import isotropic_grid
-from mriseg.measure.coverage import Cartilage, cartilage_on, cover_field
-from mriseg.measure.fields import resampled, visit_fields
+from mriseg.measure.coverage import cover_field
 from mriseg.measure.footprint import bare_share
-from mriseg.surfaces import Surface, adjacency, level_surface, vertex_areas
-from mriseg.types import Bone, LabelMap, RigidTransform
+from mriseg.surfaces import adjacency, negative_fraction, triangle_areas, vertex_areas
+from mriseg.types import Bone
 
 sys.path.insert(0, str(Path(__file__).parent))
-from phantoms import DESS_MM, FINE_MM, cap_angle, grooved_plate, shell_with_hole
+from phantoms import DESS_MM, FINE_MM, cap_angle, cylinder, grooved_plate, layer, shell_with_hole
 
 RADIUS, THICKNESS = 12.0, 2.2
-
-
-def layer(labels: LabelMap, bone: Bone, reach_mm: float) -> tuple[Surface, Cartilage]:
-    fields = visit_fields(labels, bone, RigidTransform.identity(), smoothing_mm=0.5, coverage_smoothing_mm=0.4)
-    half = isotropic_grid(np.array([[-reach_mm] * 3, [reach_mm] * 3]), 0.6, margin_mm=0.0)
-    inner, outer = resampled(fields, half)
-    surface = level_surface(inner, half)
-    return surface, cartilage_on(surface, fields, surface, level_surface(outer, half))
 
 
 @pytest.mark.parametrize(("spacing", "area_pct", "thickness_mm"), [(FINE_MM, 1.0, 0.03), (DESS_MM, 2.0, 0.07)])
@@ -63,3 +53,13 @@ def test_thickness_of_a_groove():
     beside = (np.abs(x) > 6.0) & (np.abs(x) < 9.0) & (np.abs(y) < 9.0) & (z > -1.0)
     assert cartilage.thickness_mm[floor].mean() == pytest.approx(1.2, abs=0.07)
     assert cartilage.thickness_mm[beside].mean() == pytest.approx(2.4, abs=0.07)
+
+
+@pytest.mark.parametrize(("spacing", "area_pct", "thickness_mm"), [(FINE_MM, 1.0, 0.03), (DESS_MM, 2.0, 0.07)])
+def test_cylinder_area_and_layer_thickness(spacing, area_pct, thickness_mm):
+    labels = cylinder(spacing, radius_mm=RADIUS, thickness_mm=THICKNESS, seed=7)
+    surface, cartilage = layer(labels, Bone.TIBIA, RADIUS + 3.0)
+    height = np.abs(surface.vertices_mm[:, 2])
+    area = (triangle_areas(surface) * negative_fraction(surface, height - 8.0)).sum()
+    assert area == pytest.approx(2 * np.pi * RADIUS * 16.0, rel=0.01 * area_pct)
+    assert cartilage.thickness_mm[height < 8.0].mean() == pytest.approx(THICKNESS, abs=thickness_mm)
