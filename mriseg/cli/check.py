@@ -8,19 +8,27 @@ from typing import Annotated
 import typer
 
 
-def command(study: Annotated[Path, typer.Argument(help="Study folder.")]) -> None:
+def command(
+    study: Annotated[Path, typer.Argument(help="Study folder.")],
+    show_names: Annotated[
+        bool, typer.Option("--show-names", help="Say which files and folders the marks #... stand for; keep it private.")
+    ] = False,
+) -> None:
     """List what a study holds and everything that deviates: missing visits, sides, protocol, dates. Measures nothing.
 
     Writes derivatives/mriseg/group/inventory.tsv and exits 1 where something blocks.
 
-    Example:
+    Examples:
 
         mriseg check STUDY
+
+        mriseg check STUDY --show-names
     """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from mriseg.dicom import find_files, names_behind
     from mriseg.study import group, open_study
     from mriseg.study.workflow import take_study_inventory
 
@@ -37,5 +45,9 @@ def command(study: Annotated[Path, typer.Argument(help="Study folder.")]) -> Non
     blocking = sum(f.severity == "block" for f in inventory.findings)
     expected = len(opened.participants) * len(opened.visit_ids)
     typer.echo(f"{len(inventory.chosen)} of {expected} visits have their series; {blocking} findings block.")
+    if show_names:
+        text = " ".join(f.finding for f in inventory.findings)
+        for mark, name in names_behind(text, find_files(opened.paths.dicom)[0]).items():
+            typer.echo(f"{mark} is {name}")
     if blocking:
         raise typer.Exit(1)

@@ -27,7 +27,7 @@ def command(
 
         mriseg convert visit.zip nifti/
     """
-    from mriseg.dicom import export_all, scan
+    from mriseg.dicom import export_all, scan, shown
 
     found = scan(dicom)
     written, failed = export_all(found.volumes, out)
@@ -43,6 +43,6 @@ def command(
     for refusal in refused:
         log.error("refused %s", refusal)
     if not found.volumes and not refused:
-        log.error("no MR image below %s (%d other files)", dicom.name, len(found.refused))
+        log.error("no MR image below %s (%d other files)", shown(dicom.name), len(found.refused))
     if refused or not written:
         raise typer.Exit(1)

@@ -53,14 +53,23 @@ def series_header(stack: Stack, get: Get) -> SeriesHeader:
         lossy=text(get("LossyImageCompression")) == "01",
         trial_subject=text(get("ClinicalTrialSubjectID")),
         trial_timepoint=text(get("ClinicalTrialTimePointID")),
-        patient_key=text(get("PatientID")),
+        patient_key=patient_key(get),
         acquired=_acquired(get),
     )
 
 
+def patient_key(get: Get) -> str:
+    """Return what ties the visits of one patient together: the id, or else name and birth date; "" without either."""
+    name = text(get("PatientName"))
+    return text(get("PatientID")) or (name + text(get("PatientBirthDate")) if name else "")
+
+
 def _laterality(get: Get) -> tuple[Side | None, str]:
-    """Return the side that all tags with a side agree on, and the tag; a contradiction names no side."""
+    """Return the side that all tags with a side agree on, and the tag; a contradiction, or both, names no side."""
     said = {tag: text(get(tag)).upper() for tag in LATERALITY_TAGS}
+    both = next((tag for tag, value in said.items() if value == "B"), None)
+    if both:
+        return None, f"{both} says both"
     sides = {tag: Side(value) for tag, value in said.items() if value in ("L", "R")}
     if not sides:
         return None, ""

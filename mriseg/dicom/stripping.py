@@ -10,6 +10,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID
 
+from mriseg.dicom.describe import patient_key
 from mriseg.dicom.naming import clean
 from mriseg.dicom.profile import CODE_WORDS, EMPTIED, KEPT, METHODS, PRIVATE, TERMS
 from mriseg.dicom.pseudonyms import Pseudonyms
@@ -43,8 +44,7 @@ def strip(dataset: Dataset, names: Pseudonyms) -> FileDataset:
 def _patient_key(dataset: Dataset) -> str:
     """Return what ties the visits of one patient together: the id, or else name and birth date, or else the study."""
     get = getter(dataset)
-    person = text(get("PatientName")) + text(get("PatientBirthDate")) if text(get("PatientName")) else ""
-    return text(get("PatientID")) or person or text(get("StudyInstanceUID"))
+    return patient_key(get) or text(get("StudyInstanceUID"))
 
 
 def _kept(dataset: Dataset, names: Pseudonyms, days: int, depth: int) -> Dataset:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from mriseg import dicom
-from mriseg.errors import StudyError
-from mriseg.study.config import SeriesRule, StudyConfig, VisitTable
+from mriseg.errors import MrisegError
+from mriseg.study.agreement import Finding, Key, Manifest, check_agreement
+from mriseg.study.config import SeriesRule, StudyConfig
 from mriseg.study.manifest import Participant, VisitEntry
 from mriseg.study.paths import StudyPaths
-
-Key = tuple[str, str]  # participant, visit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of ``inventory.tsv``; ``severity`` is block, warn or note."""
-
-    participant_id: str
-    visit: str
-    severity: str
-    finding: str
+from mriseg.study.series_rule import choose_series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,40 +33,17 @@ class Inventory:
 
 
 def visit_folder(paths: StudyPaths, entries: Mapping[Key, VisitEntry], participant: str, visit: str) -> Path:
-    """Folder of one visit: from ``visits.tsv``, or ``dicom/<participant>/<visit>``."""
-    entry = entries.get((participant, visit))
-    return paths.dicom / (entry.folder if entry else f"{participant}/{visit}")
-
-
-def choose_series(scan: dicom.Scan, rule: SeriesRule, *, where: str) -> dicom.FoundVolume:
-    """Return the one series that the rule names.
+    """Folder or archive of one visit: from ``visits.tsv``, or ``dicom/<participant>/<visit>``, ``.zip`` or not.
 
     Raises
     ------
-    StudyError
-        Where none or several fit; the candidates are listed and nothing is guessed.
+    DicomError
+        Where a mark in ``visits.tsv`` stands for several folders.
     """
-    fitting = [v for v in scan.volumes if _fits(v, rule)]
-    if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(sorted(v.name for v in (fitting or scan.volumes))) or "none"
-    refused = "".join(f" Refused: {r}" for r in scan.refused[:3])
-    if fitting:
-        raise StudyError(
-            f"{where}: {len(fitting)} series fit the rule [series] of study.toml: {names}. Narrow the rule."
-        )
-    raise StudyError(f"{where}: no series fits the rule [series] of study.toml. Volumes found: {names}.{refused}")
-
-
-def _fits(found: dicom.FoundVolume, rule: SeriesRule) -> bool:
-    header = found.header
-    return (
-        (rule.description is None or re.search(rule.description, header.label) is not None)
-        and (rule.exclude is None or re.search(rule.exclude, header.label) is None)
-        and (rule.plane is None or header.plane == rule.plane)
-        and (rule.echo is None or header.echo_number == rule.echo)
-        and (rule.max_spacing_mm is None or max(header.spacing_mm) <= rule.max_spacing_mm)
-    )
+    entry = entries.get((participant, visit))
+    folder = dicom.find_shown(paths.dicom, entry.folder if entry else f"{participant}/{visit}")
+    archive = folder.with_name(folder.name + ".zip")
+    return archive if archive.is_file() and not folder.exists() else folder
 
 
 def take_inventory(
@@ -95,86 +60,39 @@ def take_inventory(
         if person.problem:
             findings.append(Finding(participant_id=name, visit="", severity="block", finding=person.problem))
         for visit in config.visits:
-            found, lines = _look_at_visit(paths, config.series, person, visit, entries)
+            found, lines = _look_at_visit(paths, config.series, (name, visit.id), entries)
             findings += lines
             if found is not None:
                 chosen[name, visit.id] = found
-        findings += _compare_visits(name, config, chosen)
+    manifest = Manifest(participants=participants, visits=config.visits, entries=entries)
+    findings += check_agreement(manifest, chosen)
     findings += _unlisted_folders(paths, participants, entries)
     return Inventory(chosen=chosen, findings=tuple(findings))
 
 
 def _look_at_visit(
-    paths: StudyPaths,
-    rule: SeriesRule,
-    person: Participant,
-    visit: VisitTable,
-    entries: Mapping[Key, VisitEntry],
+    paths: StudyPaths, rule: SeriesRule, key: Key, entries: Mapping[Key, VisitEntry]
 ) -> tuple[dicom.FoundVolume | None, list[Finding]]:
-    name = person.participant_id
+    """Scan one visit and choose its series; what stands in the way is a finding."""
+    name, visit = key
+    where = f"{name} {visit}"
 
     def finding(severity: str, text: str) -> Finding:
-        return Finding(participant_id=name, visit=visit.id, severity=severity, finding=text)
+        return Finding(participant_id=name, visit=visit, severity=severity, finding=text)
 
-    folder = visit_folder(paths, entries, name, visit.id)
-    where = f"{name} {visit.id}"
-    if not folder.is_dir():
-        return None, [finding("block", f"{where}: not scanned: the visit has no folder under dicom/.")]
-    scan = dicom.scan(folder)
-    lines = [finding("warn", f"{where}: {r}") for r in scan.refused if not r.kind.harmless]
+    lines: list[Finding] = []
     try:
+        folder = visit_folder(paths, entries, name, visit)
+        if not folder.exists():
+            return None, [finding("block", f"{where}: not scanned: the visit has no folder under dicom/.")]
+        scan = dicom.scan(folder)
+        lines += [finding("warn", f"{where}: refused {r}") for r in scan.refused if not r.kind.harmless]
         found = choose_series(scan, rule, where=where)
-    except StudyError as error:
-        return None, [*lines, finding("block", str(error))]
-    header = found.header
-    if person.side and header.laterality and header.laterality is not person.side:
-        settled = entries[name, visit.id].settled if (name, visit.id) in entries else ""
-        text = (
-            f"{where}: participants.tsv says side {person.side}, the header of {found.name} says {header.laterality}."
-        )
-        advice = f" Settled: {settled}" if settled else " Settle it in the column `settled` of visits.tsv."
-        lines.append(finding("note" if settled else "block", text + advice))
-    if header.laterality is None:
-        lines.append(finding("note", f"{where}: the header of {found.name} names no side; participants.tsv decides."))
+    except MrisegError as error:
+        text = str(error) if str(error).startswith(where) else f"{where}: {error}"
+        return None, [*lines, finding("block", text)]
+    lines += [finding("note", f"{where}: {found.name}: {note}.") for note in found.notes]
     return found, lines
-
-
-def _compare_visits(name: str, config: StudyConfig, chosen: Mapping[Key, dicom.FoundVolume]) -> list[Finding]:
-    """Protocol and interval of every later visit against the first one."""
-    first = chosen.get((name, config.visits[0].id))
-    findings = []
-    for visit in config.visits[1:]:
-        later = chosen.get((name, visit.id))
-        if first is None or later is None:
-            continue
-        for deviation in dicom.compare_protocol(first.header, later.header):
-            text = f"{name} {visit.id}: protocol differs from baseline: {deviation.described}."
-            findings.append(
-                Finding(participant_id=name, visit=visit.id, severity=deviation.severity.value, finding=text)
-            )
-        problem = _interval_problem(first, later, visit)
-        if problem:
-            text = f"{name} {visit.id}: {problem}"
-            findings.append(Finding(participant_id=name, visit=visit.id, severity="warn", finding=text))
-    return findings
-
-
-def _interval_problem(first: dicom.FoundVolume, later: dicom.FoundVolume, visit: VisitTable) -> str | None:
-    days = days_between(first.header.acquired, later.header.acquired)
-    if days is None:
-        return "the acquisition dates are missing, so the interval between the visits is not known."
-    if days == 0:
-        return (
-            "has the same date as baseline: an anonymiser may have set one fixed date. The manifest decides the order."
-        )
-    if visit.window and not visit.window[0] <= days <= visit.window[1]:
-        return f"lies {days} days after baseline, expected {visit.window[0]} to {visit.window[1]}."
-    return None
-
-
-def days_between(first: datetime | None, later: datetime | None) -> int | None:
-    """Whole days from ``first`` to ``later``; None where one is unknown."""
-    return None if first is None or later is None else (later.date() - first.date()).days
 
 
 def _unlisted_folders(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mriseg.errors import StudyError
 from mriseg.types import Side
 
 PARTICIPANT_ID = re.compile(r"^sub-[A-Za-z0-9]{1,32}$")
+TOPICS = ("side", "anatomy", "person", "visit", "date", "protocol")  # what may contradict the manifest
 FORBIDDEN_COLUMNS = {"arm", "allocation", "treatment", "treated", "group", "randomisation", "randomization"}
 
 
@@ -27,10 +29,10 @@ class Participant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitEntry:
-    """One row of ``visits.tsv``: folder under ``dicom/``, a remark that settles a contradiction, code of the reader."""
+    """One row of ``visits.tsv``: folder, remarks that settle contradictions by topic, code of the reader."""
 
     folder: str
-    settled: str = ""
+    settled: Mapping[str, str] = field(default_factory=dict)
     reader: str = ""
 
 
@@ -94,10 +96,21 @@ def read_visits(path: Path) -> dict[tuple[str, str], VisitEntry]:
             raise StudyError(f"{path.name}: the folder of {key[0]} {key[1]} leaves dicom/. Expected a path inside it.")
         if key in entries:
             raise StudyError(f"{path.name}: {key[0]} {key[1]} is listed more than once.")
-        entries[key] = VisitEntry(
-            folder=row["folder"], settled=row.get("settled", ""), reader=row.get("reader", "").strip()
-        )
+        settled = _settled(row.get("settled", ""), where=f"{path.name}: {key[0]} {key[1]}")
+        entries[key] = VisitEntry(folder=row["folder"], settled=settled, reader=row.get("reader", "").strip())
     return entries
+
+
+def _settled(remark: str, *, where: str) -> dict[str, str]:
+    """Read ``side: why; date: why`` as topic -> remark."""
+    parts = [part.partition(":") for part in remark.split(";") if part.strip()]
+    settled = {topic.strip().lower(): why.strip() for topic, _, why in parts}
+    if not all(topic in TOPICS and why for topic, why in settled.items()):
+        raise StudyError(
+            f"{where}: `settled` says {remark!r}. Expected TOPIC: WHY, several parted by semicolons; "
+            f"topics are {', '.join(TOPICS)}."
+        )
+    return settled
 
 
 def _read_table(path: Path, *, required: tuple[str, ...]) -> pd.DataFrame:

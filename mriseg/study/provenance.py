@@ -17,7 +17,7 @@ from mriseg.study.paths import sidecar_of
 PACKAGE = Path(mriseg.__file__).parent
 _SHARED = ("types.py", "geometry.py", "files.py", "nifti.py")
 CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
-    "convert": (*_SHARED, "study/inventory.py", "study/steps/convert.py", "dicom"),
+    "convert": (*_SHARED, "study/series_rule.py", "study/steps/convert.py", "dicom"),
     "segment": (
         *_SHARED,
         "surfaces.py",

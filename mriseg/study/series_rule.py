@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
 
 from mriseg import dicom
 from mriseg.errors import StudyError
@@ -81,7 +80,7 @@ def propose_rule(sessions: Sequence[Sequence[dicom.FoundVolume]]) -> SeriesRule:
     if not held:
         return SeriesRule()
     label = min(held, key=lambda d: (-held[d], finest[d], d))
-    rule = SeriesRule(description="^" + re.escape(label).replace("\\-", "-") + "$")
+    rule = SeriesRule(description="^" + re.escape(label).replace(r"\-", "-") + "$")
     named = [[v for v in session if fits(v, rule)] for session in sessions]
     return _narrowed(rule, named)
 
@@ -91,7 +90,7 @@ def _narrowed(rule: SeriesRule, sessions: Sequence[Sequence[dicom.FoundVolume]])
     finest = [min(s, key=voxel_mm3) for s in sessions if s]
     plane = Counter(v.header.plane for v in finest if v.placed).most_common(1)
     echoes = [v.header.echo_number for s in sessions for v in s if v.header.echo_number is not None]
-    wishes: list[dict[Literal["plane", "component", "derived", "echo"], object]] = [
+    wishes: list[Mapping[str, object]] = [
         *({"plane": p.value} for p, _ in plane),
         {"component": "magnitude"},
         {"derived": False},
@@ -100,7 +99,7 @@ def _narrowed(rule: SeriesRule, sessions: Sequence[Sequence[dicom.FoundVolume]])
     for wish in wishes:
         if _ties(rule, sessions) == 0:
             break
-        narrower = SeriesRule.model_validate(rule.model_dump() | wish)
+        narrower = SeriesRule.model_validate({**rule.model_dump(), **wish})
         if _ties(narrower, sessions) < _ties(rule, sessions) and _misses(narrower, sessions) <= _misses(rule, sessions):
             rule = narrower
     return rule

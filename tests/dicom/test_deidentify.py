@@ -9,12 +9,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
+from pydicom.datadict import keyword_for_tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pydicom.valuerep import PersonName
 from typer.testing import CliRunner
 
 from mriseg.cli import app
@@ -22,62 +18,9 @@ from mriseg.dicom import Pseudonyms, compare_protocol, deidentify, export_all, r
 from mriseg.dicom.sources import quiet
 from mriseg.errors import DicomError
 from tests.dicom.builders import Stack, classic, enhanced, save
+from tests.dicom.planting import planted, text_of
 
 NAMES = Pseudonyms(secret=b"a secret of sixteen bytes and more")
-
-# Tags of every text type, in the main data set: direct identity, free text, codes and technical text.
-PLANTED_TAGS = """
-PatientName PatientID OtherPatientIDs OtherPatientNames PatientAddress PatientComments PatientTelephoneNumbers
-PatientMotherBirthName EthnicGroup AccessionNumber InstitutionName InstitutionAddress ReferringPhysicianName
-OperatorsName PerformingPhysicianName StationName StudyID StudyDescription SeriesDescription ProtocolName
-DeviceSerialNumber ImageComments RequestedProcedureDescription PerformedProcedureStepDescription
-ClinicalTrialSubjectID ClinicalTrialSponsorName AdditionalPatientHistory ManufacturerModelName SoftwareVersions
-SequenceName ReceiveCoilName BodyPartExamined RetrieveAETitle StackID
-""".split()  # noqa: SIM905
-
-
-def planted(ds: Dataset) -> list[str]:
-    """Write identifying strings into every kind of element; return all of them."""
-    words: list[str] = []
-
-    def word() -> str:
-        words.append(f"ZQIDENT{len(words):02d}Q")
-        return words[-1]
-
-    def put(target: Dataset, name: str, value: str) -> None:
-        tag = pydicom.tag.Tag(name)
-        vr = dictionary_VR(tag)
-        target[name] = DataElement(tag, vr, "0" if vr not in ("PN", "UR") else "")
-        target[name]._value = PersonName(value) if vr == "PN" else value
-
-    for name in PLANTED_TAGS:
-        put(ds, name, word())
-    ds.PatientName = f"{words[0]}^{word()}={word()}=" + word()
-    inner, outer = Dataset(), Dataset()
-    put(inner, "PatientName", word())
-    put(inner, "ImageComments", word())
-    outer.ReferencedImageSequence = Sequence([inner])
-    put(outer, "RequestedProcedureDescription", word())
-    ds.RequestAttributesSequence = Sequence([outer])
-    siemens = ds.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
-    siemens.add_new(0x10, "OB", b"binary " + word().encode() + b" header ")
-    secret = Dataset()
-    put(secret, "PatientID", word())
-    siemens.add_new(0x20, "SQ", Sequence([secret]))
-    ds.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "LO", word())
-    ds.private_block(0x2005, word(), create=True).add_new(0x0E, "FL", 2.0)
-    ds.add_new(0x00091010, "UN", word().encode())
-    ds.add_new(0x60003000, "OW", (word() + "1").encode())
-    ds.add_new(0x60000010, "US", 8)
-    ds.add_new(0xFFFCFFFC, "OB", word().encode() + b"x")
-    ds.PixelData = ds.PixelData + (word() + "1").encode()
-    ds.preamble = (word() + " in the preamble").encode().ljust(128, b"\0")
-    return words
-
-
-def text_of(folder: Path) -> bytes:
-    files = [p for p in folder.rglob("*") if p.is_file()]
-    return b"".join(p.read_bytes() + str(p).encode() for p in files)
 
 
 @pytest.fixture

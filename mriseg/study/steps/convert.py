@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mriseg import dicom
-from mriseg.study.inventory import choose_series, visit_folder
+from mriseg.study.inventory import visit_folder
 from mriseg.study.model import Patient
 from mriseg.study.provenance import write_sidecar
+from mriseg.study.series_rule import choose_series
 
 
 def convert_visit(patient: Patient, visit: str) -> None:

@@ -26,7 +26,8 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
         label_map, assessment, parameters = _by_network(patient, image, threads)
     else:
         label_map, assessment, parameters = _by_reader(patient, visit, source)
-    _check_side(patient, visit, label_map)
+    if settled := _check_side(patient, visit, label_map):
+        assessment = assessment | {"reasons": [*assessment["reasons"], settled]}
     write_label_map(output, label_map)
     inputs = [image] if source is None else [image, source]
     if source is not None and "corrected_by" in parameters:
@@ -34,15 +35,18 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
     write_sidecar(output, step="segment", inputs=inputs, root=paths.root, parameters=parameters, assessment=assessment)
 
 
-def _check_side(patient: Patient, visit: str, label_map: LabelMap) -> None:
-    """Refuse a label map whose trochlea is that of the other knee, unless a remark in visits.tsv settles it."""
+def _check_side(patient: Patient, visit: str, label_map: LabelMap) -> str:
+    """Refuse a label map whose trochlea is that of the other knee, unless visits.tsv settles it; return the remark."""
     shape = dicom.side_from_anatomy(label_map)
     entry = patient.study.entries.get((patient.id, visit))
-    if shape is not None and shape is not patient.side and not (entry and entry.settled):
-        raise StudyError(
-            f"{patient.id} {visit}: participants.tsv says side {patient.side}, the shape of the femur says {shape}. "
-            "Correct the side, or settle the contradiction in the column `settled` of visits.tsv."
-        )
+    if shape is None or shape is patient.side:
+        return ""
+    found = f"participants.tsv says side {patient.side}, the shape of the femur says {shape}."
+    remark = entry.settled.get("anatomy") if entry else None
+    if remark is None:
+        advice = "Correct the side, or settle it in visits.tsv: `settled` = anatomy: WHY."
+        raise StudyError(f"{patient.id} {visit}: {found} {advice}")
+    return f"{found} Settled: {remark}"
 
 
 def _reader_file(patient: Patient, visit: str) -> Path | None:
