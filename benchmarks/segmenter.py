@@ -1,9 +1,9 @@
-"""Figures of the shipped segmenter: simulated validation knees, real echoes of one knee, time and memory.
+"""Figures of the shipped segmenter: held-out simulated knees, repeat scans, real echoes, time and memory.
 
-    python benchmarks/segmenter.py [--data ../shared/data] [--knees 4] [--sequences dess spgr tse-fs random]
+    python benchmarks/segmenter.py [--parts accuracy repeats echoes speed peer] [--knees 4] [--kinds dess spgr ...]
 
-Prints tables and writes benchmarks/results/segmenter.json. The knees are the real label maps that training never saw;
-their images come from mriseg.simulate, which shares no code with the generator of the training images.
+Prints tables and writes benchmarks/results/segmenter.json, part by part: parts that are not run keep their figures as
+long as the network is the same. ``--prepare`` simulates the images (segmenter_images.py) and stops.
 """
 
 from __future__ import annotations
@@ -18,80 +18,23 @@ import tempfile
 import time
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import edt
 import numpy as np
+from segmenter_images import KINDS, PLATES, VALIDATION, Case, kept_case, plate_figures
+from segmenter_peer import peer
 
-from mriseg.errors import MrisegError
-from mriseg.geometry import reorient
-from mriseg.measure import measure
-from mriseg.nifti import read_label_map, read_volume, write_label_map, write_volume
+from mriseg.nifti import read_volume, write_volume
 from mriseg.segment import Network, load_network, segment
-from mriseg.simulate.fields import inverse
-from mriseg.simulate.knee import Knee, knee_of_labels
-from mriseg.simulate.scanner import add_noise, coil_sensitivity, supersampling
-from mriseg.simulate.scene import Scene, scan
-from mriseg.simulate.signal import SEQUENCES, SequenceName, Tissue, signals
-from mriseg.simulate.soft_tissue import Anatomy
-from mriseg.types import Bone, Grid, Label, LabelMap, RigidTransform, Side, Volume
+from mriseg.types import Bone, FloatArray, Label, Side, Volume
 
-RESULTS = Path(__file__).resolve().parent / "results" / "segmenter.json"
-VALIDATION = (
-    "sub-9013161_ses-00m",
-    "sub-9373786_ses-96m",
-    "sub-9017909_ses-00m",
-    "sub-9357383_ses-96m",
-    "sub-9016403_ses-00m",
-    "sub-9364232_ses-96m",
-)
-CARTILAGE = tuple(bone.cartilage for bone in Bone)
-
-
-def image_of(labels: LabelMap, sequence: str, rng: np.random.Generator) -> tuple[Volume, LabelMap]:
-    """Simulate a scan of a label map over its own field of view; ``random`` is DESS geometry in random contrast."""
-    protocol = SEQUENCES[SequenceName.DESS if sequence == "random" else SequenceName(sequence)]
-    contrast = signals(protocol)
-    if sequence == "random":
-        contrast = {t: float(rng.uniform(0.02, 1)) for t in contrast} | {Tissue.AIR: 0.0, Tissue.CORTEX: 0.03}
-    knee = knee_of_labels(labels, rng)
-    scene = Scene(
-        knee=knee, pose=dict.fromkeys(Bone, RigidTransform.identity()), defects=(), anatomy=anatomy(knee, rng)
-    )
-    grid = grid_over(labels.grid, protocol.spacing_mm)
-    factors = supersampling(protocol.spacing_mm)
-    image, truth = scan(scene, grid, contrast, supersample=factors)
-    level = max(contrast[Tissue.CARTILAGE], 0.3 if sequence == "random" else 0.0)
-    noisy = add_noise(image * coil_sensitivity(grid, rng) * np.float32(300 / level), 300 / protocol.snr, rng)
-    return Volume(data=noisy, grid=grid), truth
-
-
-def kept_image(folder: Path, name: str, labels: LabelMap, sequence: str, seed: int) -> tuple[Volume, LabelMap]:
-    """Simulate as :func:`image_of`, once: image and truth are kept in ``folder``."""
-    paths = [folder / f"{name}_{sequence}_{kind}.nii.gz" for kind in ("mri", "dseg")]
-    if not all(path.exists() for path in paths):
-        image, truth = image_of(labels, sequence, np.random.default_rng(seed))
-        write_volume(paths[0], image)
-        write_label_map(paths[1], truth)
-    return read_volume(paths[0]), read_label_map(paths[1])
-
-
-def anatomy(knee: Knee, rng: np.random.Generator) -> Anatomy:
-    """Draw soft tissue as mriseg.simulate does for a trial."""
-    return Anatomy(
-        placement=inverse(knee.bones[Bone.FEMUR].to_mean.matrix),
-        fat_mm=float(rng.uniform(5.0, 12.0)),
-        fluid_mm=float(rng.uniform(0.1, 0.35)),
-        effusion=float(rng.beta(1.2, 2.5)),
-        girth=float(rng.uniform(0.95, 1.1)),
-    )
-
-
-def grid_over(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
-    """Cover the field of view of ``grid`` with other voxels; i, j, k keep their directions."""
-    field = grid.spacing_mm * grid.shape
-    i, j, k = (int(n) for n in np.floor(field / spacing_mm))
-    affine = grid.affine @ np.diag([*(np.array(spacing_mm) / grid.spacing_mm), 1.0])
-    return Grid(shape=(i, j, k), affine=affine)
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "segmenter.json"
+PARTS = ("accuracy", "repeats", "echoes", "speed", "peer")
+FIRST = {"dess": 6, "spgr": 2, "tse-fs": 2, "random": 2, "stack": 2}  # knees of each kind unless --knees says otherwise
+DENUDED_PCT, MISSED_PCT = 15.0, 5.0
+Row = dict[str, Any]
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -100,7 +43,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return float(2 * (a & b).sum() / total) if total else float("nan")
 
 
-def surface_distance_mm(a: np.ndarray, b: np.ndarray, spacing_mm: np.ndarray) -> float:
+def surface_distance_mm(a: np.ndarray, b: np.ndarray, spacing_mm: FloatArray) -> float:
     """Average symmetric distance in mm between the borders of two masks; NaN where one is empty."""
     if not a.any() or not b.any():
         return float("nan")
@@ -116,103 +59,188 @@ def surface_distance_mm(a: np.ndarray, b: np.ndarray, spacing_mm: np.ndarray) ->
     return float(gaps.mean())
 
 
-def plates(label_map: LabelMap) -> dict[str, float]:
-    """Thickness ThCtAB (mm) and dAB% of the femorotibial plates; NaN where they cannot be measured."""
-    try:
-        rows = measure(label_map, None, None, side=Side.RIGHT).baseline.regions
-    except MrisegError:
-        return {}
-    kept = {(r.region, r.metric): r.value for r in rows if r.metric in {"ThCtAB", "dAB%"}}
-    return {f"{region} {metric}": kept[region, metric] for region, metric in kept if region in PLATES}
-
-
-PLATES = ("MT", "LT", "cMF", "cLF", "P")
-
-
-def one_case(image: Volume, truth: LabelMap, network: Network, *, measured: bool) -> dict[str, object]:
-    """Segment one simulated image and compare with its truth."""
+def judged(case: Case, network: Network) -> Row:
+    """Segment one simulated image and compare with its truth; plates are measured on images of the DESS contrast."""
     start = time.perf_counter()
-    result = segment(image, side=Side.RIGHT, network=network)
-    row: dict[str, object] = {"seconds": time.perf_counter() - start, "verdict": result.verdict.value}
-    row["reasons"] = list(result.reasons)
+    result = segment(case.image, side=Side.RIGHT, network=network)
+    row: Row = {"seconds": time.perf_counter() - start, "verdict": result.verdict, "reasons": list(result.reasons)}
     for label in Label:
-        a, b = result.label_map.data == label, truth.data == label
+        a, b = result.label_map.data == label, case.truth.data == label
         row[f"dice {label.name.lower()}"] = dice(a, b)
-        row[f"assd {label.name.lower()}"] = surface_distance_mm(a, b, image.grid.spacing_mm)
-    if measured:
-        row["truth"], row["found"] = plates(truth), plates(result.label_map)
+        row[f"assd {label.name.lower()}"] = surface_distance_mm(a, b, case.image.grid.spacing_mm)
+    if case.kind in {"dess", "repeat"}:
+        row["truth"], row["found"] = case.plates, plate_figures(result.label_map)
     return row
 
 
-def real_echoes(data: Path, network: Network) -> dict[str, float]:
-    """Agreement between the five brightest echoes of the real multi-echo series, as pairwise Dice."""
+def accuracy(arguments: argparse.Namespace, network: Network) -> list[Row]:
+    """Dice, surface distance and plates of every kind of image."""
+    grades = grades_of(arguments.data / "labels" / "labels.tsv")
+    rows = []
+    for kind in arguments.kinds:
+        for knee in VALIDATION[: arguments.knees or FIRST[kind]]:
+            case = kept_case(arguments.images, arguments.data / "labels", knee, kind)
+            if arguments.prepare:
+                continue
+            row = {"knee": knee, "kl": grades[knee], "kind": kind, **judged(case, network)}
+            scores = "  ".join(f"{row[f'dice {label.name.lower()}']:.3f}" for label in Label)
+            print(f"{knee:20} KL {row['kl']:8} {kind:7} dice {scores}  {row['seconds']:.0f} s", flush=True)
+            rows.append(row)
+    return rows
+
+
+def grades_of(table: Path) -> dict[str, str]:
+    """K-L grade of each knee of the label maps, ``unknown`` where none is published."""
+    with table.open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return {row["file"].split("_side")[0]: row["kl_grade"] or "unknown" for row in rows}
+
+
+def plate_summary(rows: list[Row]) -> dict[str, float]:
+    """Errors of dAB% and mean thickness over the plates of the DESS images, and how many denuded plates were missed."""
+    pairs = [(r["truth"], r["found"]) for r in rows if r["kind"] == "dess"]
+    both = {m: _paired(pairs, m) for m in ("dAB%", "ThCtAB")}
+    denuded, thick = both["dAB%"], both["ThCtAB"]
+    if not len(denuded):
+        return {}
+    bare = denuded[:, 0] > DENUDED_PCT
+    return {
+        "plates": len(denuded),
+        "plates not measured": sum(f"{p} dAB%" in t and f"{p} dAB%" not in f for t, f in pairs for p in PLATES),
+        "dAB% largest error": float(np.abs(denuded[:, 1] - denuded[:, 0]).max()),
+        "dAB% mean absolute error": float(np.abs(denuded[:, 1] - denuded[:, 0]).mean()),
+        "dAB% within 8 points, share": float((np.abs(denuded[:, 1] - denuded[:, 0]) <= 8).mean()),
+        "plates truly above 15 %": int(bare.sum()),
+        "of these called below 5 %": int((denuded[bare, 1] < MISSED_PCT).sum()),
+        "thickness bias mm": float((thick[:, 1] - thick[:, 0]).mean()),
+        "thickness mean absolute error mm": float(np.abs(thick[:, 1] - thick[:, 0]).mean()),
+    }
+
+
+def _paired(pairs: list[tuple[dict[str, float], dict[str, float]]], metric: str) -> FloatArray:
+    keys = [f"{plate} {metric}" for plate in PLATES]
+    return np.array([(one[k], two[k]) for one, two in pairs for k in keys if k in one and k in two])
+
+
+def repeats(arguments: argparse.Namespace, network: Network) -> Row:
+    """Two scans of one knee in another pose with other noise: RMS CV of thickness, SDC of denuded area."""
+    pairs, truths = [], []
+    for knee in VALIDATION[: arguments.knees or 3]:
+        cases = [kept_case(arguments.images, arguments.data / "labels", knee, kind) for kind in ("dess", "repeat")]
+        if not arguments.prepare:
+            maps = [segment(c.image, side=Side.RIGHT, network=network).label_map for c in cases]
+            pairs.append((plate_figures(maps[0]), plate_figures(maps[1])))
+            truths.append((cases[0].plates, cases[1].plates))
+    return {"segmented": spread(pairs), "true label maps": spread(truths)} if pairs else {}
+
+
+def spread(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> dict[str, float]:
+    """RMS CV (%) of ThCtAB and smallest detectable change of dAB over knees and plates.
+
+    The standard deviation of a pair is |a - b| / sqrt(2); SDC is 1.96 sqrt(2) times its root mean square.
+    """
+    thick = _paired(pairs, "ThCtAB")
+    result = {"pairs of plates": float(len(thick))}
+    if len(thick):
+        cv = np.abs(thick[:, 0] - thick[:, 1]) / np.sqrt(2) / thick.mean(axis=1)
+        result["RMS CV of ThCtAB %"] = float(100 * np.sqrt((cv**2).mean()))
+    for metric, unit in (("dAB", "mm2"), ("dAB%", "points")):
+        values = _paired(pairs, metric)
+        if len(values):
+            result[f"SDC of {metric} {unit}"] = float(1.96 * np.sqrt(((values[:, 0] - values[:, 1]) ** 2).mean()))
+    return result
+
+
+def echoes(data: Path, network: Network) -> dict[str, float]:
+    """Agreement between the five brightest echoes of the real multi-echo series, as mean and least pairwise Dice."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "mriseg.cli", "convert", str(data / "dicom" / "ge-mese-t2"), folder]
         subprocess.run(command, check=True, capture_output=True)
         volumes = [read_volume(p) for p in sorted(Path(folder).rglob("*.nii.gz"))]
     brightest = sorted(volumes, key=lambda v: -float(v.data.mean()))[:5]
     maps = [segment(v, side=Side.RIGHT, network=network).label_map for v in brightest]
-    groups = {"bone": tuple(b.label for b in Bone), "cartilage": CARTILAGE}
-    result = {n: np.mean([dice(p.mask(*g), q.mask(*g)) for p, q in combinations(maps, 2)]) for n, g in groups.items()}
-    return {name: float(value) for name, value in result.items()}
+    result: dict[str, float] = {}
+    for name, group in (("bone", [b.label for b in Bone]), ("cartilage", [b.cartilage for b in Bone])):
+        scores = [dice(p.mask(*group), q.mask(*group)) for p, q in combinations(maps, 2)]
+        result |= {f"{name} mean": float(np.mean(scores)), f"{name} least": float(np.min(scores))}
+    return result
 
 
-def time_and_memory(image: Volume, threads: int) -> dict[str, float]:
-    """Wall time and peak memory of the whole command on one volume."""
+def speed(image: Volume, threads: int) -> dict[str, float]:
+    """Wall time and peak memory of the whole command, from NIfTI to label map, on one DESS volume."""
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "image.nii.gz"
-        write_volume(source, image)
-        command = [
-            sys.executable,
-            "-m",
-            "mriseg.cli",
-            "segment",
-            str(source),
-            f"{folder}/out_dseg.nii.gz",
-            "--side",
-            "R",
-        ]
+        source, out = f"{folder}/image.nii.gz", f"{folder}/out_dseg.nii.gz"
+        write_volume(Path(source), image)
+        command = [sys.executable, "-m", "mriseg.cli", "segment", source, out, "--side", "R", "--threads", str(threads)]
         start = time.perf_counter()
-        subprocess.run([*command, "--threads", str(threads)], check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True)
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    return {"threads": threads, "seconds": seconds, "peak_gib": peak}
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"threads": threads, "voxels": image.data.size, "seconds": seconds, "peak_gib": usage.ru_maxrss / 2**20}
+
+
+def mean_scores(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Mean Dice and surface distance of each structure by kind of image, and of the DESS images by K-L grade."""
+    groups = {f"kind {k}": [r for r in rows if r["kind"] == k] for k in KINDS}
+    dess = groups["kind dess"]
+    groups |= {f"dess, K-L {g}": [r for r in dess if r["kl"] == g] for g in sorted({str(r["kl"]) for r in dess})}
+    names = [f"{m} {label.name.lower()}" for m in ("dice", "assd") for label in Label]
+    return {
+        group: {"knees": len(chosen), **{n: float(np.nanmean([float(str(r[n])) for r in chosen])) for n in names}}
+        for group, chosen in groups.items()
+        if chosen
+    }
+
+
+def run_part(part: str, arguments: argparse.Namespace, network: Network, report: Row) -> None:
+    """Run one part and put its figures into ``report``."""
+    if part == "accuracy":
+        rows = accuracy(arguments, network)
+        kept = [r for r in report.get("cases", []) if not any(_same(r, n) for n in rows)]
+        report["cases"] = kept + rows
+        report["plates"], report["scores"] = plate_summary(report["cases"]), mean_scores(report["cases"])
+    elif part == "repeats":
+        report[part] = repeats(arguments, network)
+    elif part == "echoes":
+        report[part] = echoes(arguments.data, network)
+    elif part == "speed":
+        case = kept_case(arguments.images, arguments.data / "labels", VALIDATION[0], "dess")
+        report[part] = speed(case.image, arguments.threads)
+    else:
+        report[part] = peer(arguments.threads)
+
+
+def _same(one: Row, other: Row) -> bool:
+    return (one["knee"], one["kind"]) == (other["knee"], other["kind"])
+
+
+def load_report(network: Network) -> Row:
+    """Figures measured so far; those of another network are dropped, but for the peer's."""
+    old: Row = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if old.get("network") == network.spec.sha256:
+        return old
+    return {"network": network.spec.sha256} | ({"peer": old["peer"]} if "peer" in old else {})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--knees", type=int, default=len(VALIDATION))
-    parser.add_argument("--sequences", nargs="+", default=["dess", "spgr", "tse-fs", "random"])
-    parser.add_argument("--no-measure", action="store_true", help="leave out thickness and denuded area")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--kinds", nargs="+", choices=list(FIRST), default=list(FIRST))
+    parser.add_argument("--knees", type=int, help="how many of the held-out knees; by default 2 to 6, see FIRST")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the timed runs")
     parser.add_argument("--images", type=Path, default=Path(tempfile.gettempdir()) / "mriseg-segmenter-benchmark")
-    parser.add_argument("--only-images", action="store_true", help="simulate the images and stop")
+    parser.add_argument("--prepare", action="store_true", help="simulate the images and stop")
     arguments = parser.parse_args()
     network = load_network()
-    with (arguments.data / "labels" / "labels.tsv").open() as file:
-        grades = {row["file"]: row["kl_grade"] or "unknown" for row in csv.DictReader(file, delimiter="\t")}
-    report: dict[str, object] = {"network": network.spec.sha256, "cases": []}
-    for n, knee in enumerate(VALIDATION[: arguments.knees]):
-        path = arguments.data / "labels" / f"{knee}_side-R_dseg.nii.gz"
-        labels = reorient(read_label_map(path))
-        for sequence in arguments.sequences:
-            image, truth = kept_image(arguments.images, knee, labels, sequence, 100 + n)
-            if arguments.only_images:
-                continue
-            case = one_case(image, truth, network, measured=not arguments.no_measure)
-            report["cases"].append({"knee": knee, "kl": grades[path.name], "sequence": sequence, **case})
-            scores = "  ".join(f"{case[f'dice {label.name.lower()}']:.3f}" for label in Label)
-            print(f"{knee:22} KL {grades[path.name]:8} {sequence:7} dice {scores}  {case['verdict']}", flush=True)
-    if arguments.only_images:
-        return
-    report["real_echoes"] = real_echoes(arguments.data, network)
-    print("real echoes, pairwise Dice:", report["real_echoes"])
-    path = arguments.data / "labels" / f"{VALIDATION[0]}_side-R_dseg.nii.gz"
-    image, _ = kept_image(arguments.images, VALIDATION[0], reorient(read_label_map(path)), "dess", 100)
-    report["time"] = [time_and_memory(image, 2)]
-    print("one DESS volume:", report["time"])
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=1, default=float) + "\n")
+    report = load_report(network)
+    for part in arguments.parts:
+        if not arguments.prepare or part in {"accuracy", "repeats"}:
+            run_part(part, arguments, network, report)
+        if not arguments.prepare:
+            print(part, json.dumps({k: v for k, v in report.items() if k in {part, "plates"}}, indent=1), flush=True)
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -93,12 +93,12 @@ def sample_knee(knee: Knee, at: Tensor) -> tuple[Tensor, Tensor]:
     at = torch.minimum(at.clamp(min=EDGE), last - EDGE)
     low = np.clip(np.floor(at.amin((0, 1, 2)).numpy()).astype(int) - 1, 0, np.array(knee.channels.shape[1:]) - 3)
     high = np.clip(np.ceil(at.amax((0, 1, 2)).numpy()).astype(int) + 2, low + 3, knee.channels.shape[1:])
-    box = torch.from_numpy(np.array(knee.channels[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]])).float()
+    box = torch.from_numpy(knee.channels[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]].copy())
     span = torch.tensor((high - low - 1).astype(np.float32))
     unit = ((at - torch.from_numpy(low.astype(np.float32))) / span * 2 - 1).flip(-1)[None]
     mode = {"padding_mode": "border", "align_corners": True}
-    smooth = fn.grid_sample(box[None, [0, 1, 2, 3, 4, 5, 7]], unit, mode="bilinear", **mode)[0]
-    codes = fn.grid_sample(box[None, [6]], unit, mode="nearest", **mode)[0, 0]
+    smooth = fn.grid_sample(box[[0, 1, 2, 3, 4, 5, 7]].float()[None], unit, mode="bilinear", **mode)[0]
+    codes = fn.grid_sample(box[6:7].float()[None], unit, mode="nearest", **mode)[0, 0]
     smooth[:6] *= SDF_UNIT_MM
     smooth[6] *= HULL_UNIT_MM
     return smooth, codes.long()
@@ -176,7 +176,7 @@ def cut_field(image: Tensor, fractions: Tensor, rng: Rng) -> tuple[Tensor, Tenso
     return image, fractions
 
 
-def draw(knee: Knee, size: tuple[int, int, int], rng: Rng, contrasts: int = 2) -> list[tuple[Tensor, Tensor]]:
+def draw(knee: Knee, size: tuple[int, int, int], rng: Rng, contrasts: int = 3) -> list[tuple[Tensor, Tensor]]:
     """Some training pairs of one pose: image (1, I, J, K), zero mean and unit SD; target fractions (7, I, J, K)."""
     at, scale = draw_pose(knee, size, rng)
     smooth, codes = sample_knee(knee, at)

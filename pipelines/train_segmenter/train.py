@@ -2,8 +2,8 @@
 
     python train.py CACHE_DIR RUN_DIR --minutes 25 --plan-minutes 75 [--threads 2]
 
-The learning rate follows the share of the planned time that is used, so that it always comes down by the end, however
-slow the machine is. Training never waits for the generator: while no new knee is ready, a recent one is shown again,
+The learning rate follows the share of the planned time that is used: it stays at its peak, then falls linearly to
+nothing, so that it always comes down by the end, however slow the machine is. Training never waits for the generator: while no new knee is ready, a recent one is shown again,
 mirrored and with other noise.
 """
 
@@ -34,9 +34,10 @@ class Config:
     """What decides the result."""
 
     size: tuple[int, int, int] = (48, 80, 64)
-    peak_rate: float = 2.5e-3
+    peak_rate: float = 1.5e-3
+    flat: float = 0.75
     weight_decay: float = 1e-4
-    ema: float = 0.99
+    ema: float = 0.995
     replay: int = 120
     seed: int = 20260101
 
@@ -91,7 +92,7 @@ def validation_set(cache: Path, config: Config) -> list[tuple[Tensor, Tensor]]:
     paths = knees(cache, validation=True)
     pairs = []
     for n in range(4 if paths else 0):
-        pairs += draw(load_knee(paths[n % len(paths)]), config.size, rng)
+        pairs += draw(load_knee(paths[n % len(paths)]), config.size, rng, contrasts=2)
     return pairs
 
 
@@ -138,7 +139,8 @@ class Run:
 
     def learn(self, image: Tensor, target: Tensor, share: float) -> float:
         """Take one step at ``share`` of the planned time; return the loss."""
-        rate = self.config.peak_rate * min(1, (self.step + 1) / 40) * (0.5 + 0.5 * np.cos(np.pi * min(share, 1)))
+        fall = np.clip((1 - share) / (1 - self.config.flat), 0, 1)
+        rate = self.config.peak_rate * min(1, (self.step + 1) / 40) * fall
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate) + 1e-6
         self.model.train()
