@@ -20,7 +20,8 @@ class Source:
     """Where the measurements of a comparison are, and where its results go. Nothing here knows an arm.
 
     ``sealed`` are the files under the seal by the name that the lock gives them; ``root`` is the study folder, None
-    for a plain table; ``columns`` names the columns of another reading system.
+    for a plain table; ``columns`` names the columns of another reading system; ``sdc`` is the table of smallest
+    detectable changes.
     """
 
     plan: AnalysisPlan
@@ -32,6 +33,7 @@ class Source:
     sealed: dict[str, Path]
     root: Path | None
     columns: TableMap | None = None
+    sdc: Path | None = None
 
     def measurements(self) -> pd.DataFrame:
         """Read the table of measurements, with the columns of ``regions.tsv``."""
@@ -42,13 +44,17 @@ class Source:
         return table if self.columns is None else to_regions(table, self.columns, str(self.table))
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of every sealed file."""
+        """SHA-256 of every sealed file, and of the column map, which turns cells into measurements."""
+        from mriseg.compare.seal import content_hash
         from mriseg.files import sha256
 
-        return {name: sha256(path) for name, path in self.sealed.items()}
+        found = {name: sha256(path) for name, path in self.sealed.items()}
+        if self.columns is None:
+            return found
+        return found | {"[table] of the plan file": content_hash(self.columns.model_dump(mode="json"))}
 
 
-def from_study(folder: Path) -> Source:
+def from_study(folder: Path, sdc: Path | None) -> Source:
     """Find plan, measurements and lock of a study folder."""
     from mriseg.errors import AnalysisError
     from mriseg.study import open_study
@@ -60,7 +66,7 @@ def from_study(folder: Path) -> Source:
     if not (group / "regions.tsv").exists():
         raise AnalysisError(f"{group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
     tables = [study.paths.participants, *(group / f"{n}.tsv" for n in ("regions", "defects", "failures"))]
-    patterns = ("*_regions.tsv", "*_defects.tsv", "*_xfm.json", "ses-*/*_dseg.nii.gz")
+    patterns = ("*_regions.tsv", "*_defects.tsv", "*_xfm.json", "*_surfaces/*.npz", "ses-*/*_dseg.nii.gz")
     measured = [p for who in study.patients() for g in patterns for p in study.paths.patient(who.id).glob(g)]
     return Source(
         plan=study.config.analysis,
@@ -69,18 +75,33 @@ def from_study(folder: Path) -> Source:
         failures=group / "failures.tsv" if (group / "failures.tsv").exists() else None,
         out=group,
         lock=group / "lock.json",
-        sealed={p.relative_to(root).as_posix(): p for p in sorted([*tables, *measured]) if p.exists()},
+        sealed={p.relative_to(root).as_posix(): p for p in sorted([*tables, *measured]) if p.exists()} | _named([sdc]),
         root=root,
+        sdc=sdc,
     )
 
 
-def from_table(table: Path, plan: Path, participants: Path | None, failures: Path | None, out: Path) -> Source:
+def _named(files: list[Path | None]) -> dict[str, Path]:
+    """Files by their name; two of one name would hide each other under the seal and are refused."""
+    from mriseg.errors import AnalysisError
+
+    given = [path for path in files if path is not None]
+    named = {path.name: path for path in given}
+    if len(named) < len(given):
+        raise AnalysisError(
+            f"Two input files share a name ({', '.join(map(str, given))}); rename one, the seal names them."
+        )
+    return named
+
+
+def from_table(
+    table: Path, plan: Path, *, participants: Path | None, failures: Path | None, sdc: Path | None, out: Path
+) -> Source:
     """Describe a comparison of a plain table; the lock lies beside the results."""
     from mriseg.compare.columns import parse_table_map
     from mriseg.compare.plan import parse_plan, read_toml
 
     document = read_toml(plan)
-    files = [table, *(p for p in (participants, failures) if p)]
     return Source(
         plan=parse_plan(document, str(plan)),
         table=table,
@@ -88,9 +109,10 @@ def from_table(table: Path, plan: Path, participants: Path | None, failures: Pat
         failures=failures,
         out=out,
         lock=out / "lock.json",
-        sealed={p.name: p for p in files},
+        sealed=_named([table, participants, failures, sdc]),
         root=None,
         columns=parse_table_map(document, str(plan)),
+        sdc=sdc,
     )
 
 
@@ -101,16 +123,17 @@ def choose_source(
     plan: Path | None,
     participants: Path | None,
     failures: Path | None,
+    sdc: Path | None,
     out: Path | None,
 ) -> Source:
     """Take the study folder or the plain table, whichever the command line gives; both or neither is wrong use."""
     if study is not None:
         if any(option is not None for option in (table, plan, participants, failures, out)):
             raise typer.BadParameter("A study folder brings its own table, plan and place for results.")
-        return from_study(study)
+        return from_study(study, sdc)
     if table is None or plan is None or out is None:
         raise typer.BadParameter("Give a study folder, or --table, --plan and --out together.")
-    return from_table(table, plan, participants, failures, out)
+    return from_table(table, plan, participants=participants, failures=failures, sdc=sdc, out=out)
 
 
 def set_seal(source: Source, *, reason: str = "") -> dict[str, Any]:
@@ -162,6 +185,20 @@ def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:
     if not source.lock.exists():
         write_json(source.lock, seal(hashes, source.plan, by=f"mriseg {__version__} compare"))
     lock = read_json(source.lock)
-    changes = verify_seal(lock, hashes, source.plan)
+    changes = (*verify_seal(lock, hashes, source.plan), *_replaced(source, lock))
     kept = {key: lock.get(key) for key in ("sealed", "by", "seal", "plan_sha256", "earlier")}
     return {"file": source.lock.name, **kept, "status": "changed" if changes else "intact", "changes": list(changes)}
+
+
+def _replaced(source: Source, lock: dict[str, Any]) -> list[str]:
+    """Say so where results are there already that rest on a seal which this lock does not list."""
+    from mriseg.files import read_json
+
+    results = source.out / "comparison.json"
+    if not results.exists():
+        return []
+    before = read_json(results).get("lock", {})
+    listed = {lock.get("seal"), *(old.get("seal") for old in lock.get("earlier", []))}
+    if before.get("seal") in listed:
+        return []
+    return [f"The lock was replaced without a reason: earlier results rest on the seal of {before.get('sealed')}."]

@@ -25,8 +25,9 @@ def command(
 ) -> None:
     """Compare the arms as the analysis plan says, and write comparison.json, results.html and tidy tables.
 
-    The estimate is treated minus reference: ANCOVA with a robust interval and a permutation test. What was sealed with
-    `mriseg lock` is checked first, and whatever changed since is shown with the results.
+    The estimate is treated minus reference: ANCOVA, judged by a permutation test and the interval that belongs to it,
+    with the HC3 interval beside. What was sealed with `mriseg lock` is checked first, and whatever changed since is
+    shown with the results.
 
     Examples:
 
@@ -39,12 +40,14 @@ def command(
     from mriseg.cli._sealing import choose_source, seal_state
     from mriseg.files import sha256
 
-    source = choose_source(study, table=table, plan=plan, participants=participants, failures=failures, out=out)
+    source = choose_source(
+        study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
+    )
     _refuse_inside(source, allocation)
     hashes = source.hashes()
     lock = seal_state(source, hashes)
-    comparison = _compare(source, allocation, sdc)
-    inputs = hashes | {path.name: sha256(path) for path in (allocation, sdc) if path}
+    comparison = _compare(source, allocation)
+    inputs = hashes | {allocation.name: sha256(allocation)}
     _write(source, comparison, lock, inputs)
     _say(source, comparison, lock)
 
@@ -60,7 +63,7 @@ def _refuse_inside(source: Source, allocation: Path) -> None:
         )
 
 
-def _compare(source: Source, allocation: Path, sdc: Path | None) -> Comparison:
+def _compare(source: Source, allocation: Path) -> Comparison:
     from mriseg.compare.analysis import compare_table
     from mriseg.compare.tables import read_table
 
@@ -70,7 +73,7 @@ def _compare(source: Source, allocation: Path, sdc: Path | None) -> Comparison:
         read_table(allocation),
         source.plan,
         failures=read_table(source.failures) if source.failures else None,
-        sdc=read_table(sdc) if sdc else None,
+        sdc=read_table(source.sdc) if source.sdc else None,
     )
 
 
@@ -95,12 +98,15 @@ def _write(source: Source, comparison: Comparison, lock: dict[str, object], inpu
 
 def _say(source: Source, comparison: Comparison, lock: dict[str, object]) -> None:
     """Print the primary result on one line, and everything that changed after the seal."""
-    result = comparison.primary.comparison
+    from mriseg.report.results_text import ends, p_text
+
+    result, judged = comparison.primary.comparison, comparison.primary.judgement
+    assert judged is not None
     reference, treated = result.arms
     typer.echo(
         f"{result.region} {result.metric}, {treated} minus {reference}: {result.estimate:.4g} {result.unit} "
-        f"({1 - comparison.plan.alpha:.0%} interval {result.ci_low:.4g} to {result.ci_high:.4g}), "
-        f"p {result.p_ancova:.3g}, permutation p {result.p_permutation:.3g}, "
+        f"({1 - comparison.plan.alpha:.0%} interval {ends(judged.interval)}, p {p_text(judged.p)}, {judged.method}; "
+        f"HC3 interval {result.ci_low:.4g} to {result.ci_high:.4g}, p {p_text(result.p_ancova)}), "
         f"n {result.n[0]} and {result.n[1]}; detectable difference {result.detectable_effect:.4g} {result.unit}"
     )
     for change in lock["changes"]:  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ def command(
     plan: Annotated[Path | None, typer.Option(help="TOML with [analysis]; with --table.")] = None,
     participants: Annotated[Path | None, typer.Option(help="Strata and covariates; with --table.")] = None,
     failures: Annotated[Path | None, typer.Option(help="What could not be measured; with --table.")] = None,
+    sdc: Annotated[Path | None, typer.Option(help="repeatability.tsv that will say who is a responder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder that will hold the results; with --table.")] = None,
     again: Annotated[
         str, typer.Option(help="Replace an earlier seal, for this reason; the earlier one stays listed.")
@@ -37,7 +38,9 @@ def command(
     """
     from mriseg.cli._sealing import check_seal, choose_source, set_seal
 
-    source = choose_source(study, table=table, plan=plan, participants=participants, failures=failures, out=out)
+    source = choose_source(
+        study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
+    )
     if verify:
         changes = check_seal(source)
         for change in changes:

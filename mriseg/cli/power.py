@@ -26,6 +26,7 @@ def command(
         str, typer.Option(help="shift: every knee alike; proportional: each by its own change.")
     ] = "shift",
     time: Annotated[float, typer.Option(help="Length of follow-up in units of the pilot's.")] = 1.0,
+    judged_by: Annotated[str, typer.Option(help="permutation or hc3, as in the plan.")] = "permutation",
     dropout: Annotated[float, typer.Option(min=0, max=0.95, help="Share lost in either arm.")] = 0.0,
     alpha: Annotated[float, typer.Option(min=0.0001, max=0.5)] = 0.05,
     power: Annotated[float, typer.Option(min=0.5, max=0.999)] = 0.8,
@@ -36,8 +37,8 @@ def command(
 ) -> None:
     """Say how many participants a trial needs and which difference it can find, from knees nobody treated.
 
-    Trials are drawn from the pilot and analysed as `mriseg compare` analyses the primary endpoint; the t distribution
-    with the pilot's residual SD stands beside it.
+    Trials are drawn from the pilot and analysed by the ANCOVA of `mriseg compare`; the t distribution with the pilot's
+    residual SD stands beside it.
 
     Examples:
 
@@ -51,8 +52,10 @@ def command(
     from mriseg.compare.tables import read_table
 
     region, separator, metric = endpoint.partition(":")
-    if not separator or model not in list(Effect):
-        raise typer.BadParameter("--endpoint is REGION:METRIC, --model is shift or proportional.")
+    if not separator or model not in list(Effect) or judged_by not in ("permutation", "hc3"):
+        raise typer.BadParameter(
+            "--endpoint is REGION:METRIC, --model is shift or proportional, --judged-by is permutation or hc3."
+        )
     scenario = Scenario(
         halted=effect,
         time=time,
@@ -60,6 +63,7 @@ def command(
         alpha=alpha,
         power=power,
         effect=Effect(model),
+        judged_by="hc3" if judged_by == "hc3" else "permutation",
         trials=trials,
         seed=seed,
     )

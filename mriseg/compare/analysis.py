@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from mriseg.compare.endpoints import compare_endpoint, compare_others
+from mriseg.compare.endpoints import compare_endpoint, compare_others, complete_rows
+from mriseg.compare.joining import build_trial
 from mriseg.compare.missing import consort_flow, missingness, table_one
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.result import Comparison
 from mriseg.compare.sensitivity import sensitivity_analyses
-from mriseg.compare.trial import build_trial
+from mriseg.compare.tables import some
+from mriseg.compare.trial import Trial
 
 
 def compare_table(
@@ -63,5 +66,12 @@ def compare_table(
         flow=consort_flow(trial, plan, analysed=analysed, enrolled=enrolled),
         table1=table_one(trial, plan),
         sensitivity=sensitivity_analyses(trial, plan, sdc),
-        notes=(*trial.notes, *primary.ancova.notes),
+        notes=(*trial.notes, *primary.ancova.notes, *_left_out(trial, plan, analysed)),
     )
+
+
+def _left_out(trial: Trial, plan: AnalysisPlan, analysed: npt.NDArray[np.bool_]) -> list[str]:
+    """Name the participants who have both visits and still tell nothing about the arms."""
+    idle = complete_rows(trial, plan)[:, trial.column(plan.primary)] & ~analysed
+    names = [trial.participants[i] for i in np.flatnonzero(idle)]
+    return [f"Left out of the primary comparison for that reason: {some(names)}."] if names else []

@@ -7,23 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import statsmodels.api as sm
-from scipy import stats
 
 from mriseg.compare.design import Common, full_rows, independent
-from mriseg.compare.noncentral import detectable_shift, hedges_correction, noncentrality
+from mriseg.compare.interval import Interval, t_interval
+from mriseg.compare.noncentral import detectable_shift, standardised_effect
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray
 
 LEAST_PER_ARM = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """An estimate with its confidence interval, in the unit of the endpoint unless said otherwise."""
-
-    estimate: float
-    low: float
-    high: float
+ALONE = (
+    "{} participant(s) alone in a stratum, or in a level of a covariate, tell nothing about the arms and are left out."
+)
+LEVERAGE = (
+    "{} participant(s) with full leverage, such as the one baseline value that differs from all others, are fitted "
+    "exactly, tell nothing about the arms and are left out."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +31,8 @@ class Ancova:
     ``effect`` and ``p`` rest on HC3 standard errors with ``df`` degrees of freedom, ``model_effect`` and ``model_p`` on
     equal variances. ``means`` are adjusted means, reference first. ``standardised`` is in residual SD, bias-corrected.
     ``detectable`` is the smallest true difference that a two-sided t test with ``model_se`` finds with the planned
-    power: a null result rules out nothing smaller.
+    power: a null result rules out nothing smaller. ``rows`` are the indices of those who
+    entered, among the participants given.
     """
 
     n: tuple[int, int]
@@ -49,6 +48,7 @@ class Ancova:
     r_squared: float
     standardised: Interval
     detectable: float
+    rows: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -90,15 +90,39 @@ def fit_ancova(
     _enough(treated)
     if np.ptp(followup) == 0:
         raise AnalysisError(f"Every follow-up value is {followup[0]:g}: there is no variation to compare.")
-    design, grid, notes = _design(treated, baseline, common)
-    while not (rows := full_rows(design)).all():
-        notes.append(f"{int((~rows).sum())} participant(s) alone in a stratum tell nothing about the arms.")
-        kept = independent(design[rows])[0]
-        design, grid, followup, treated = design[rows][:, kept], grid[kept], followup[rows], treated[rows]
-        _enough(treated)
-        if 0 not in kept:
-            raise AnalysisError("The arm cannot be told apart from the strata or covariates.")
-    return _summarise(followup, treated, design, grid, notes, alpha=alpha, power=power)
+    rows, notes = informative_rows(treated, baseline, common)
+    if not rows.all():
+        followup, treated, baseline, common = followup[rows], treated[rows], baseline[rows], common.take(rows)
+    design, grid, more = _design(treated, baseline, common)
+    entered = tuple(int(i) for i in np.flatnonzero(rows))
+    return _summarise(followup, treated, design, grid, [*notes, *more], rows=entered, alpha=alpha, power=power)
+
+
+def informative_rows(
+    treated: npt.NDArray[np.bool_], baseline: FloatArray, common: Common
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Tell who says anything about the arms, (N,), and why the others do not.
+
+    A participant with full leverage is fitted exactly, whatever the follow-up: alone in a stratum, or with the one
+    baseline value that differs. Leaving such a participant out changes no estimate, and HC3 is not defined with one.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two participants remain in an arm.
+    """
+    rows = np.ones(len(treated), dtype=np.bool_)
+    notes: list[str] = []
+    while True:
+        part = common.take(rows)
+        design = np.column_stack([treated[rows], part.columns, baseline[rows]])
+        full = ~full_rows(design[:, independent(design)[0]])
+        if not full.any():
+            return rows, notes
+        alone = full & ~full_rows(part.columns)
+        notes += [text.format(int(n)) for n, text in ((alone.sum(), ALONE), ((full & ~alone).sum(), LEVERAGE)) if n]
+        rows[np.flatnonzero(rows)[full]] = False
+        _enough(treated[rows])
 
 
 def _enough(treated: npt.NDArray[np.bool_]) -> None:
@@ -133,6 +157,7 @@ def _summarise(
     grid: FloatArray,
     notes: list[str],
     *,
+    rows: tuple[int, ...],
     alpha: float,
     power: float,
 ) -> Ancova:
@@ -150,15 +175,15 @@ def _summarise(
     grids = [grid.copy(), grid.copy()]
     grids[1][0] = 1.0
     covariance = np.asarray(robust.cov_params())
-    means = [_interval(float(g @ plain.params), float(np.sqrt(g @ covariance @ g)), df, alpha) for g in grids]
+    means = [t_interval(float(g @ plain.params), float(np.sqrt(g @ covariance @ g)), df, alpha) for g in grids]
     se, model_se = float(robust.bse[0]), float(plain.bse[0])
     estimate = float(plain.params[0])
     return Ancova(
         n=(int((~treated).sum()), int(treated.sum())),
-        effect=_interval(estimate, se, df, alpha),
+        effect=t_interval(estimate, se, df, alpha),
         se=se,
         p=float(robust.pvalues[0]),
-        model_effect=_interval(estimate, model_se, df, alpha),
+        model_effect=t_interval(estimate, model_se, df, alpha),
         model_se=model_se,
         model_p=float(plain.pvalues[0]),
         df=df,
@@ -167,33 +192,6 @@ def _summarise(
         r_squared=float(plain.rsquared),
         standardised=standardised_effect(estimate / model_se, df, model_se / sd, alpha),
         detectable=model_se * detectable_shift(df, alpha=alpha, power=power),
+        rows=rows,
         notes=tuple(notes),
     )
-
-
-def _interval(estimate: float, se: float, df: int, alpha: float) -> Interval:
-    half = float(stats.t.ppf(1 - alpha / 2, df)) * se
-    return Interval(estimate=estimate, low=estimate - half, high=estimate + half)
-
-
-def standardised_effect(t: float, df: int, scale: float, alpha: float = 0.05) -> Interval:
-    """Effect in residual SD with Hedges' correction, and its interval from the non-central t distribution.
-
-    Parameters
-    ----------
-    t : float
-        Equal-variance t statistic of the arm.
-    df : int
-        Residual degrees of freedom.
-    scale : float
-        Standard error of the arm in residual SD, so that ``t * scale`` is the standardised effect.
-    alpha : float
-        One minus the confidence level.
-
-    References
-    ----------
-    Steiger 2004, doi:10.1037/1082-989X.9.2.164
-    """
-    factor = scale * hedges_correction(df)
-    low, high = (noncentrality(t, df, quantile) * factor for quantile in (1 - alpha / 2, alpha / 2))
-    return Interval(estimate=t * factor, low=low, high=high)

@@ -20,9 +20,10 @@ class Batch:
     model_se: FloatArray
     df: FloatArray
 
-    def p(self, truth: float = 0.0) -> FloatArray:
-        """Two-sided HC3 p of the hypothesis that the effect is ``truth``, (T,)."""
-        return np.asarray(2 * stats.t.sf(np.abs(self.effect - truth) / self.se, self.df), dtype=np.float64)
+    def p(self, truth: float = 0.0, *, hc3: bool = False) -> FloatArray:
+        """Two-sided p of the hypothesis that the effect is ``truth``, (T,): equal variances, or HC3."""
+        se = self.se if hc3 else self.model_se
+        return np.asarray(2 * stats.t.sf(np.abs(self.effect - truth) / se, self.df), dtype=np.float64)
 
 
 def batch_ancova(

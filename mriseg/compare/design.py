@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,19 @@ class Common:
     grid: FloatArray
     cells: IntArray
     notes: tuple[str, ...]
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Common:
+        """Keep the participants ``rows`` (N,), and the columns that still say something about them."""
+        if rows.all():
+            return self
+        keep, _ = independent(self.columns[rows])
+        return replace(
+            self,
+            columns=self.columns[rows][:, keep],
+            names=tuple(self.names[i] for i in keep),
+            grid=self.grid[keep],
+            cells=self.cells[rows],
+        )
 
 
 def common_columns(people: pd.DataFrame, plan: AnalysisPlan) -> Common:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mriseg.compare.result import Comparison, EndpointResult
+from mriseg.compare.result import Comparison, EndpointResult, Judgement
 
 
 def plain(value: Any) -> Any:
@@ -30,14 +30,19 @@ def _number(value: Any) -> Any:
 
 
 def endpoint_json(result: EndpointResult) -> dict[str, Any]:
-    """Figures of one endpoint, the fields of `ArmComparison` first."""
+    """Figures of one endpoint, the fields of `ArmComparison` first.
+
+    ``ci_low``, ``ci_high`` and ``p_ancova`` rest on HC3. ``judged_by`` repeats the p and the interval that decide.
+    """
     arms = result.comparison.arms
     fit = result.ancova
     more = {
+        "ci_permutation_low": None if result.permutation_interval is None else result.permutation_interval.low,
+        "ci_permutation_high": None if result.permutation_interval is None else result.permutation_interval.high,
+        "judged_by": _judged_by(result.judgement),
         "role": result.role,
         "p_holm": result.p_holm,
         "permutations": result.permutations,
-        "permutation_interval": result.permutation_interval,
         "se": fit.se,
         "df": fit.df,
         "model_based": {
@@ -56,6 +61,13 @@ def endpoint_json(result: EndpointResult) -> dict[str, Any]:
         "notes": fit.notes,
     }
     return {**plain(result.comparison), **plain(more)}
+
+
+def _judged_by(judgement: Judgement | None) -> dict[str, Any] | None:
+    if judgement is None:
+        return None
+    ends = {"ci_low": judgement.interval.low, "ci_high": judgement.interval.high}
+    return {"method": judgement.method, "p": judgement.p, **ends}
 
 
 def comparison_json(

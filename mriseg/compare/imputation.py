@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from mriseg.compare.ancova import Interval
 from mriseg.compare.design import common_columns, full_rows, independent
+from mriseg.compare.interval import Interval
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.trial import Trial
 from mriseg.errors import AnalysisError

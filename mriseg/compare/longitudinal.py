@@ -11,8 +11,8 @@ import numpy.typing as npt
 import statsmodels.api as sm
 from scipy import stats
 
-from mriseg.compare.ancova import Interval
 from mriseg.compare.design import common_columns, independent
+from mriseg.compare.interval import Interval
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.trial import Trial
 from mriseg.errors import AnalysisError

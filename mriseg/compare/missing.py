@@ -69,12 +69,17 @@ def consort_flow(trial: Trial, plan: AnalysisPlan, *, analysed: npt.NDArray[np.b
             plan.baseline: _reasons(first[rows]),
             plan.followup: _reasons(last[rows]),
             "analysed": int((analysed & rows).sum()),
-            "excluded": {k: v for k, v in _reasons(deciding[rows & ~analysed]).items() if v and k != "measured"},
+            "excluded": _excluded(deciding[rows & ~analysed]),
         }
         for arm, rows in _arms(trial, plan).items()
     }
     n = len(trial.participants)
     return {"enrolled": enrolled, "not_randomised": enrolled - n, "randomised": n, "arms": arms}
+
+
+def _excluded(states: npt.NDArray[np.int8]) -> dict[str, int]:
+    """Count the reasons of those left out; who was measured and is left out has full leverage in the model."""
+    return {"full leverage" if k == "measured" else k: v for k, v in _reasons(states).items() if v}
 
 
 def per_protocol(trial: Trial, plan: AnalysisPlan) -> npt.NDArray[np.bool_] | None:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import optimize, stats
 from scipy.special import gammaln, ndtr, stdtrit
 
+from mriseg.compare.interval import Interval
 from mriseg.types import FloatArray
 
 NODES = 256
@@ -63,3 +64,26 @@ def noncentrality(t: float, df: int, quantile: float) -> float:
 def hedges_correction(df: int) -> float:
     """Factor that takes the bias out of a standardised effect; Hedges 1981, doi:10.3102/10769986006002107."""
     return float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2) - 0.5 * np.log(df / 2))) if df > 1 else 1.0
+
+
+def standardised_effect(t: float, df: int, scale: float, alpha: float = 0.05) -> Interval:
+    """Effect in residual SD with Hedges' correction, and its interval from the non-central t distribution.
+
+    Parameters
+    ----------
+    t : float
+        Equal-variance t statistic of the arm.
+    df : int
+        Residual degrees of freedom.
+    scale : float
+        Standard error of the arm in residual SD, so that ``t * scale`` is the standardised effect.
+    alpha : float
+        One minus the confidence level.
+
+    References
+    ----------
+    Steiger 2004, doi:10.1037/1082-989X.9.2.164
+    """
+    factor = scale * hedges_correction(df)
+    low, high = (noncentrality(t, df, quantile) * factor for quantile in (1 - alpha / 2, alpha / 2))
+    return Interval(estimate=t * factor, low=low, high=high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -58,6 +58,8 @@ class AnalysisPlan(BaseModel):
         Whether values that nobody has accepted yet count as measured.
     new_denudation_mm2 : float
         A region without denudation at baseline counts as newly denuded above this area.
+    judged_by : "permutation" or "hc3"
+        Whose p and interval decide about primary and secondaries; the other is printed beside it.
     alpha, power : float
         Two-sided level, and the power at which the detectable effect is given.
     permutations, imputations : int
@@ -81,6 +83,7 @@ class AnalysisPlan(BaseModel):
     per_protocol: str | None = None
     include_needs_review: bool = False
     new_denudation_mm2: float = Field(0.0, ge=0)
+    judged_by: Literal["permutation", "hc3"] = "permutation"
     alpha: float = Field(0.05, gt=0, lt=0.5)
     power: float = Field(0.8, gt=0.5, lt=1)
     permutations: int = Field(9999, ge=0, le=1_000_000)

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from mriseg.compare.ancova import Interval
+from mriseg.compare.interval import Interval
 from mriseg.types import FloatArray
 
 ALL_PAIRS = 4_000_000

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mriseg.compare.ancova import Interval
+from mriseg.compare.interval import Interval
 from mriseg.compare.tables import check_values
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray

@@ -6,37 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mriseg.compare.ancova import Ancova, Interval
+from mriseg.compare.ancova import Ancova
+from mriseg.compare.interval import Interval
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.trial import Trial
+from mriseg.compare.within import ArmChange
 from mriseg.types import ArmComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArmChange:
-    """Change within one arm, described and never judged: ``mean`` with its t interval, ``median`` and quartiles."""
+class Judgement:
+    """The p that a verdict rests on, and the interval that belongs to it: it excludes 0 where p is at most alpha.
 
-    n: int
-    baseline_mean: float
-    followup_mean: float
-    mean: Interval
-    sd: float
-    median: float
-    quartiles: tuple[float, float]
+    ``method`` is "permutation" or "hc3".
+    """
+
+    method: str
+    p: float
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointResult:
     """One endpoint compared between the arms.
 
-    ``permutation_interval`` inverts the permutation test, for the primary endpoint of up to 2000 participants alone.
-    ``p_holm`` is given for declared secondaries alone. ``log1p`` is the same ANCOVA on log(1 + value), None where a
-    value is negative. ``rows`` are the indices of the participants that entered, in the order of the trial.
+    ``judgement`` and ``permutation_interval`` are given for primary and secondaries; nothing judges an exploratory
+    endpoint. ``p_holm`` is given for declared secondaries alone. ``log1p`` is the same ANCOVA on log(1 + value), None
+    where a value is negative. ``rows`` are the indices of the participants that entered, in the order of the trial.
     """
 
     endpoint: Endpoint
     role: str
     comparison: ArmComparison
+    judgement: Judgement | None
     ancova: Ancova
     shift: Interval
     within: tuple[ArmChange, ArmChange]

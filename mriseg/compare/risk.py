@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mriseg.compare.ancova import Interval
+from mriseg.compare.interval import Interval
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray
 

@@ -61,7 +61,12 @@ def seal(
 
 def plan_hash(plan: AnalysisPlan) -> str:
     """SHA-256 of a plan, whatever the order or comments of the file it came from."""
-    return sha256(_canonical(plan.model_dump(mode="json")))
+    return content_hash(plan.model_dump(mode="json"))
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what JSON can hold, whatever the order of its keys."""
+    return sha256(_canonical(content))
 
 
 def verify_seal(lock: Mapping[str, Any], files: Mapping[str, str], plan: AnalysisPlan) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from mriseg.compare.plan import Endpoint
 from mriseg.compare.result import Comparison
 from mriseg.compare.trial import Availability
 
@@ -19,8 +22,11 @@ DICTIONARY = {
         "ci_low": ("unit", "lower end of the HC3 interval"),
         "ci_high": ("unit", "upper end of the HC3 interval"),
         "p_ancova": ("", "two-sided p of the arm, HC3"),
+        "ci_permutation_low": ("unit", "lower end of the permutation interval; blank where exploratory or unbounded"),
+        "ci_permutation_high": ("unit", "upper end of the permutation interval; blank where exploratory or unbounded"),
         "p_permutation": ("", "two-sided Freedman-Lane p"),
-        "p_holm": ("", "p_ancova adjusted over declared secondaries; blank elsewhere"),
+        "judged_by": ("", "permutation or hc3: whose p and interval decide; blank where exploratory"),
+        "p_holm": ("", "the p that decides, adjusted over declared secondaries; blank elsewhere"),
         "detectable_effect": ("unit", "smallest true difference found with the planned power"),
         "mean_reference": ("unit", "adjusted mean, reference arm"),
         "mean_treated": ("unit", "adjusted mean, treated arm"),
@@ -50,7 +56,9 @@ def endpoints_table(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for r in (comparison.primary, *comparison.secondary, *comparison.exploratory):
         c, fit = r.comparison, r.ancova
-        figures = [c.estimate, c.ci_low, c.ci_high, c.p_ancova, c.p_permutation, r.p_holm, c.detectable_effect]
+        ends = (r.permutation_interval.low, r.permutation_interval.high) if r.permutation_interval else (None, None)
+        tests = [c.p_ancova, *ends, c.p_permutation, r.judgement.method if r.judgement else None, r.p_holm]
+        figures = [c.estimate, c.ci_low, c.ci_high, *tests, c.detectable_effect]
         means = [m.estimate for m in fit.means]
         shift = [r.shift.estimate, r.shift.low, r.shift.high]
         rows.append([r.role, c.region, c.metric, c.unit, *c.n, *figures, *means, fit.standardised.estimate, *shift])
@@ -71,10 +79,17 @@ def values_table(comparison: Comparison) -> pd.DataFrame:
         part["change"] = part["followup"] - part["baseline"]
         part["state_baseline"] = [states[int(s)] for s in trial.availability[first, :, column]]
         part["state_followup"] = [states[int(s)] for s in trial.availability[last, :, column]]
-        part["analysed"] = part["change"].notna().astype(int)
+        part["analysed"] = _entered(comparison, endpoint)
         parts.append(part)
     values = pd.concat(parts, ignore_index=True)
     return values.merge(trial.people.reset_index(), on="participant_id", how="left", suffixes=("", "_participant"))
+
+
+def _entered(comparison: Comparison, endpoint: Endpoint) -> npt.NDArray[np.int_]:
+    """1 for everybody who entered the ANCOVA of an endpoint, (N,)."""
+    results = (comparison.primary, *comparison.secondary, *comparison.exploratory)
+    rows = next((r.rows for r in results if r.endpoint == endpoint), ())
+    return np.isin(np.arange(len(comparison.trial.participants)), rows).astype(int)
 
 
 def dictionary_table() -> pd.DataFrame:

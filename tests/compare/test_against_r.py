@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mriseg.compare.analysis import compare_table
-from mriseg.compare.ancova import Interval
+from mriseg.compare.interval import Interval
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.repeatability import icc_2_1
 from mriseg.compare.result import Comparison

@@ -16,8 +16,9 @@ from mriseg.cli import app
 from mriseg.compare.analysis import compare_table
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.errors import AnalysisError
-from mriseg.report.results import figure, p_text, results_page
+from mriseg.report.results import results_page
 from mriseg.report.results_figures import ticks
+from mriseg.report.results_text import figure, p_text
 
 STUDY = """
 [study]
@@ -70,6 +71,25 @@ def test_comparing_a_study_writes_results_beside_its_tables(study: Path) -> None
     assert set(found["inputs"]) >= {"participants.tsv", "derivatives/mriseg/group/regions.tsv", "allocation.csv"}
     tables = [group / f"comparison_{name}.tsv" for name in ("endpoints", "values", "dictionary")]
     assert all(len(pd.read_csv(t, sep="\t")) for t in tables)
+
+
+def test_one_altered_byte_of_any_measured_file_of_a_study_is_found(study: Path) -> None:
+    folder = study / "derivatives" / "mriseg" / "sub-000"
+    names = ("sub-000_regions.tsv", "sub-000_xfm.json", "ses-baseline/sub-000_ses-baseline_dseg.nii.gz")
+    files = [folder / name for name in names]
+    files += [folder / "sub-000_surfaces" / "femur.npz", study / "derivatives" / "mriseg" / "group" / "regions.tsv"]
+    for file in files[:-1]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"measured")
+    assert run("lock", study).exit_code == 0
+    assert run("lock", study, "--verify").exit_code == 0
+    for file in files:
+        data = file.read_bytes()
+        file.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+        result = run("lock", study, "--verify")
+        assert result.exit_code == 1
+        assert f"{file.relative_to(study).as_posix()} was changed after the seal." in result.output
+        file.write_bytes(data)
 
 
 def test_an_allocation_inside_the_study_is_refused(study: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -108,8 +109,28 @@ def test_baseline_that_does_not_vary_is_a_limitation(tables: Tables) -> None:
 def test_participant_alone_in_a_stratum_is_a_limitation(tables: Tables) -> None:
     tables[1].loc[0, "site"] = "Lyon"
     found = compare(tables, strata=("site",))
-    assert found.notes == ("1 participant(s) alone in a stratum tell nothing about the arms.",)
+    assert found.notes == (
+        "1 participant(s) alone in a stratum, or in a level of a covariate, tell nothing about the arms and are left "
+        "out.",
+        "Left out of the primary comparison for that reason: sub-000.",
+    )
     assert sum(found.primary.comparison.n) == 15
+
+
+def test_the_one_knee_with_another_baseline_is_left_out_by_its_leverage(tables: Tables) -> None:
+    values, arm = tables[0], dict(tables[2].itertuples(index=False))
+    rows = (values["visit"] == "baseline") & (values["region"] == "FT") & (values["metric"] == "dAB")
+    values.loc[rows, "value"] = np.where(values.loc[rows, "participant_id"] == "sub-003", 40.0, 0.0)
+    found = compare(tables)
+    assert any("1 participant(s) with full leverage, such as the one baseline value" in note for note in found.notes)
+    assert "Left out of the primary comparison for that reason: sub-003." in found.notes
+    assert any("not adjusted for baseline" in note for note in found.notes)
+    assert sum(found.primary.comparison.n) == sum(a["analysed"] for a in found.flow["arms"].values()) == 15
+    assert found.flow["arms"][arm["sub-003"]]["excluded"] == {"full leverage": 1}
+    without = [t[t["participant_id"] != "sub-003"] for t in tables]
+    alone = compare((without[0], without[1], without[2]))
+    assert alone.primary.comparison.estimate == pytest.approx(found.primary.comparison.estimate)
+    assert alone.primary.comparison.p_permutation == found.primary.comparison.p_permutation
 
 
 def test_arm_confounded_with_a_stratum(tables: Tables) -> None:

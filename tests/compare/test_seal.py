@@ -110,6 +110,46 @@ def test_a_change_after_the_seal_stands_in_the_results_and_on_the_page(folder: P
     assert "regions.tsv was changed after the seal." in page
 
 
+def test_a_lock_that_was_swapped_after_unblinding_stands_on_the_page(folder: Path) -> None:
+    run("lock", *table_options(folder))
+    compare(folder)
+    (folder / "out" / "lock.json").unlink()
+    (folder / "plan.toml").write_text("[analysis]\npermutations = 99\nimputations = 0\nmetric = 'ThCtAB_aMe'\n")
+    run("lock", *table_options(folder))
+    lock = compare(folder)["lock"]
+    assert lock["status"] == "changed"
+    assert "The lock was replaced without a reason" in lock["changes"][0]
+    assert "The lock was replaced without a reason" in (folder / "out" / "results.html").read_text()
+
+
+def test_column_map_and_smallest_detectable_change_are_under_the_seal(folder: Path) -> None:
+    plan = folder / "plan.toml"
+    plan.write_text(plan.read_text() + "[table]\nunit = 'unit'\n")
+    (folder / "sdc.tsv").write_text("region\tmetric\tsdc\nFT\tdAB\t25\n")
+    options = [*table_options(folder), "--sdc", folder / "sdc.tsv"]
+    assert run("lock", *options).exit_code == 0
+    plan.write_text(plan.read_text().replace("unit = 'unit'", "unit = 'unit'\nstates = {good = 'measured'}"))
+    (folder / "sdc.tsv").write_text("region\tmetric\tsdc\nFT\tdAB\t5\n")
+    verified = run("lock", *options, "--verify")
+    assert verified.exit_code == 1
+    assert "[table] of the plan file was changed after the seal." in verified.output
+    assert "sdc.tsv was changed after the seal." in verified.output
+
+
+def test_the_allocation_is_opened_after_the_seal_was_set(folder: Path) -> None:
+    result = run("compare", *table_options(folder), "--allocation", folder / "nowhere.csv")
+    assert isinstance(result.exception, (AnalysisError, FileNotFoundError))
+    assert (folder / "out" / "lock.json").exists()
+    assert not (folder / "out" / "comparison.json").exists()
+
+
+def test_two_inputs_of_one_name_are_refused(folder: Path) -> None:
+    (folder / "more").mkdir()
+    (folder / "more" / "regions.tsv").write_text("participant_id\nsub-000\n")
+    result = run("lock", *table_options(folder), "--failures", folder / "more" / "regions.tsv")
+    assert "Two input files share a name" in str(result.exception)
+
+
 def test_a_comparison_without_a_seal_sets_one_and_says_so(folder: Path) -> None:
     assert "compare" in compare(folder)["lock"]["by"]
     assert "set by the comparison itself" in (folder / "out" / "results.html").read_text()

@@ -18,12 +18,13 @@ from mriseg.compare.ancova import fit_ancova
 from mriseg.compare.batch import batch_ancova
 from mriseg.compare.design import Common, common_columns
 from mriseg.compare.imputation import arm_hc3, impute, pool
+from mriseg.compare.inversion import invert_freedman_lane
+from mriseg.compare.joining import build_trial
 from mriseg.compare.noncentral import detectable_shift, noncentral_t_cdf, noncentrality, power_of_t
-from mriseg.compare.permutation import freedman_lane, permutation_interval
+from mriseg.compare.permutation import freedman_lane
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.rank import hodges_lehmann
 from mriseg.compare.risk import constrained_proportions, risk_difference
-from mriseg.compare.trial import build_trial
 
 
 def intercept(n: int) -> Common:
@@ -83,14 +84,37 @@ def test_an_endpoint_has_the_same_permutation_p_alone_and_among_others() -> None
 
 def test_the_permutation_interval_holds_the_effects_that_are_not_rejected() -> None:
     base, follow, treated = trial_arrays(24, seed=4)
-    common = intercept(24)
+    people = pd.DataFrame({"site": ["a", "a", "b", "b"] * 6, "age": np.linspace(50, 70, 24) ** 1.1})
+    common = common_columns(people, AnalysisPlan(strata=("site",), covariates=("age",)))
+    follows, bases = np.column_stack([base, follow]), np.column_stack([follow, base])
+    tests = invert_freedman_lane(follows, treated, bases, common, alpha=0.05, permutations=999, seed=1)
+    assert_allclose(
+        [t.p for t in tests], freedman_lane(follows, treated, bases, common, permutations=999, seed=1), rtol=1e-12
+    )
+    found = tests[1].interval
+    assert found is not None
     fit = fit_ancova(follow, treated, base, common)
-    found = permutation_interval(follow, treated, base, common, fit=fit, alpha=0.05, permutations=999, seed=1)
+    assert found.estimate == pytest.approx(fit.effect.estimate)
     for end, outwards in ((found.low, -1), (found.high, 1)):
-        for step, rejected in ((-0.01, False), (0.01, True)):
+        for step, rejected in ((-1e-6, False), (1e-6, True)):
             moved = (follow - treated * (end + outwards * step * fit.model_se))[:, None]
             p = freedman_lane(moved, treated, base[:, None], common, permutations=999, seed=1)[0]
             assert (p <= 0.05) == rejected
+
+
+def test_too_few_permutations_to_reject_leave_the_interval_unbounded() -> None:
+    _, follow, treated = trial_arrays(4)
+    flat = np.zeros((4, 1))
+    found = invert_freedman_lane(follow[:, None], treated, flat, intercept(4), alpha=0.05, permutations=199, seed=1)[0]
+    assert found.p > 0.05  # six ways to allot four knees to two arms cannot reach five percent
+    assert found.interval is not None
+    assert np.isnan([found.interval.low, found.interval.high]).all()
+    assert (
+        invert_freedman_lane(follow[:, None], treated, flat, intercept(4), alpha=0.05, permutations=0, seed=1)[
+            0
+        ].interval
+        is None
+    )
 
 
 @settings(max_examples=50, deadline=None)
