@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,7 @@ def command(
 
         mriseg segment knee.nii.gz knee_dseg.nii.gz --side L --threads 4 --network ours.onnx
     """
+    limit_threads(threads)  # before numpy is loaded, which takes its number once
     from rich.console import Console
     from rich.progress import Progress
 
@@ -64,6 +66,13 @@ def command(
     typer.echo(f"{output.name}: {result.verdict.value}")
     for reason in result.reasons:
         typer.echo(f"  {reason}")
+
+
+def limit_threads(threads: int) -> None:
+    """Hold the libraries of linear algebra to ``threads`` as well; 0 leaves them alone, and so does a set variable."""
+    if threads:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, str(threads))
 
 
 def write_sidecar(output: Path, image: Path, side: str, network: Network, result: Segmentation) -> None:

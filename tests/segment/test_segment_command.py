@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,20 @@ from mriseg.nifti import read_label_map, read_volume, write_volume
 from mriseg.types import Grid, LabelMap, Volume
 
 runner = CliRunner()
+
+
+CPU_AND_WALL = """
+import resource, sys, time
+start = time.perf_counter()
+from mriseg.cli import main
+try:
+    main()
+except SystemExit as done:
+    code = done.code
+usage = resource.getrusage(resource.RUSAGE_SELF)
+print("share", usage.ru_utime / (time.perf_counter() - start))
+sys.exit(code)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +77,12 @@ def test_a_network_that_is_not_there_is_named(image: Path) -> None:
     arguments = ["segment", str(image), str(image.with_name("x_dseg.nii.gz")), "--side", "R", "--network", "ours.onnx"]
     done = runner.invoke(app, arguments)
     assert "ours.onnx" in str(done.exception)
+
+
+def test_one_thread_takes_no_more_than_one_core(image: Path) -> None:
+    output = image.with_name("single_dseg.nii.gz")
+    arguments = [str(image), str(output), "--side", "R", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", CPU_AND_WALL, "segment", *arguments], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout.split("share")[1]) < 1.3  # reading and writing overlap a little
