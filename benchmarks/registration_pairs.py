@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from mriseg.simulate.fields import Field, inverse
+from mriseg.geometry import apply_affine
+from mriseg.simulate.fields import Field, Float32, inverse
 from mriseg.simulate.knee import BoneShape, Knee, Pose, digital_knee
 from mriseg.simulate.motion import MotionLimits, flex, motions, place, repositioned, rest_pose, scanner_pose
 from mriseg.simulate.scanner import add_noise, coil_sensitivity, prescribe, supersampling
@@ -38,6 +39,10 @@ class SimulatedVisit:
     labels: LabelMap
     pose: Pose
     plates: Mapping[Bone, FloatArray]
+
+    def with_images(self, volume: Volume, labels: LabelMap) -> SimulatedVisit:
+        """Return the same visit with another image and label map."""
+        return replace(self, volume=volume, labels=labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,6 +91,16 @@ def scan_visit(leg: Leg, visit: int, look: Look, *, loss: float = 0.0, label_err
     )
 
 
+def elsewhere(visit: SimulatedVisit, place: FloatArray) -> SimulatedVisit:
+    """Put a visit somewhere else in space without touching its voxels; a mirror ``place`` (4, 4) has no true pose."""
+    grid = Grid(shape=visit.volume.grid.shape, affine=place @ visit.volume.grid.affine)
+    moved = visit.with_images(Volume(data=visit.volume.data, grid=grid), LabelMap(data=visit.labels.data, grid=grid))
+    if np.linalg.det(place) < 0:
+        return moved
+    pose = {bone: RigidTransform(matrix=place @ t.matrix) for bone, t in visit.pose.items()}
+    return replace(moved, pose=pose, plates={bone: apply_affine(place, p) for bone, p in visit.plates.items()})
+
+
 def errors_mm(
     baseline: SimulatedVisit, followup: SimulatedVisit, transforms: Mapping[Bone, RigidTransform]
 ) -> dict[Bone, float]:
@@ -100,17 +115,26 @@ def apart_mm(points_mm: FloatArray, one: RigidTransform, other: RigidTransform) 
 
 
 def _misdrawn(labels: LabelMap, error_mm: float, rng: np.random.Generator) -> LabelMap:
-    """Move the edge of each bone in and out by a smooth random amount, 5 mm across; cartilage fills or gives way."""
+    """Move the edges of the bones in and out by a smooth random amount, 5 mm across; cartilage fills or gives way."""
+    wobble = _wobble(labels.grid, error_mm, rng)
+    boxes = ndimage.find_objects(labels.data, max_label=max(bone.label for bone in Bone))
+    margin = np.ceil(2.0 / labels.grid.spacing_mm).astype(int).tolist()
     data = labels.data.copy()
     for bone in Bone:
-        mask = labels.data == bone.label
-        wobble = ndimage.gaussian_filter(
-            rng.standard_normal(mask.shape, dtype=np.float32), 5.0 / labels.grid.spacing_mm
-        )
-        field = smooth_field(mask, labels.grid, smoothing_mm=0.3) + wobble / wobble.std() * error_mm
-        data[mask & (field > 0)] = bone.cartilage
-        data[(field <= 0) & np.isin(data, (0, bone.cartilage))] = bone.label
+        box = tuple(slice(max(s.start - m, 0), s.stop + m) for s, m in zip(boxes[bone.label - 1], margin, strict=True))
+        mask, drawn = labels.data[box] == bone.label, data[box]
+        field = smooth_field(mask, labels.grid, smoothing_mm=0.3) + wobble[box]
+        drawn[mask & (field > 0)] = bone.cartilage
+        drawn[(field <= 0) & ((drawn == 0) | (drawn == bone.cartilage))] = bone.label
     return LabelMap(data=data, grid=labels.grid)
+
+
+def _wobble(grid: Grid, sd_mm: float, rng: np.random.Generator) -> Float32:
+    """Smooth random field (I, J, K) with ``sd_mm``, 5 mm across, drawn on a lattice of 2.5 mm."""
+    coarse = np.ceil(np.array(grid.shape) * grid.spacing_mm / 2.5).astype(int) + 1
+    lumps = ndimage.gaussian_filter(rng.standard_normal(coarse, dtype=np.float32), 2.0)
+    field = ndimage.zoom(lumps, np.array(grid.shape) / coarse, order=1)
+    return np.asarray(field * np.float32(sd_mm / field.std()), dtype=np.float32)
 
 
 def _thinned(knee: Knee, share: float) -> Knee:

@@ -1,0 +1,139 @@
+"""What must not pass unnoticed, and random starts, for benchmarks/registration.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from registration_accuracy import WRONG_MM, row, timed, unnoticed
+from registration_pairs import Look, SimulatedVisit, draw_leg, elsewhere, errors_mm, scan_visit
+from scipy.spatial.transform import Rotation
+
+from mriseg.geometry import MIRROR, crop
+from mriseg.register import register
+from mriseg.types import Array, FloatArray, Registration, Verdict, Volume
+
+RANGE_DEG, RANGE_MM = 30.0, 40.0  # what any start is promised to be found from
+WITHIN, BEYOND = 40, 16  # starts a knee
+OTHER_KNEE = 100  # added to the number of a knee: one that no other part draws
+Row = dict[str, Any]
+
+
+def wrong_pairs(knee: int) -> list[Row]:
+    """Another patient, other side, a cut field of view, gross motion: verdicts and, where there is a truth, errors."""
+    leg = draw_leg(knee, 2)
+    one, two = scan_visit(leg, 0, Look()), scan_visit(leg, 1, Look(), loss=0.2)
+    stranger = scan_visit(draw_leg(knee + OTHER_KNEE, 1), 0, Look())
+    rows = [
+        _wrong("another patient", one, stranger),
+        _wrong("other side", one, elsewhere(two, MIRROR)),
+    ]
+    i, j, k = two.volume.grid.shape
+    cuts = {
+        "upper half cut": ((0, 0, 0), (i, j, k // 2)),
+        "lower third cut": ((0, 0, k // 3), (i, j, k)),
+        "lateral half cut": ((0, 0, 0), (i // 2, j, k)),
+        "front third cut": ((0, 0, 0), (i, 2 * j // 3, k)),
+    }
+    pairs = {name: _cut(two, np.array(low), np.array(high)) for name, (low, high) in cuts.items()}
+    pairs |= {f"motion of {mm:g} mm": _ghosts(two, mm, np.random.default_rng(knee)) for mm in (1.0, 3.0, 6.0)}
+    return rows + [row(name, one, other, *timed(one, other)) for name, other in pairs.items()]
+
+
+def summary(rows: list[Row]) -> Row:
+    """For each kind of pair how often each verdict was given to a bone, and how often nothing was said of an error."""
+    table: dict[str, Row] = {}
+    for entry in rows:
+        counts = table.setdefault(entry["pair"], {v.value: 0 for v in Verdict} | {"unnoticed": 0})
+        for verdict in entry["verdicts"].values():
+            counts[verdict] += 1
+        counts["unnoticed"] += len(unnoticed(entry))
+    return {"bones": table, "unnoticed": sum(counts["unnoticed"] for counts in table.values())}
+
+
+def random_starts(knee: int) -> list[Row]:
+    """Follow-up turned and moved at random, by label maps alone: within the range promised, and beyond it."""
+    leg = draw_leg(knee, 2)
+    one, two = scan_visit(leg, 0, Look()), scan_visit(leg, 1, Look(), loss=0.2)
+    rng = np.random.default_rng(knee)
+    places = [_place(two, rng, turn_deg=(0.0, RANGE_DEG), shift_mm=(0.0, RANGE_MM)) for _ in range(WITHIN)]
+    places += [_place(two, rng, turn_deg=(RANGE_DEG, 180.0), shift_mm=(0.0, RANGE_MM)) for _ in range(BEYOND // 2)]
+    places += [_place(two, rng, turn_deg=(RANGE_DEG, 180.0), shift_mm=(RANGE_MM, 200.0)) for _ in range(BEYOND // 2)]
+    rows = []
+    for number, (place, turn_deg, shift_mm) in enumerate(places):
+        moved = elsewhere(two, place)
+        result = register(None, None, baseline_labels=one.labels, followup_labels=moved.labels)
+        rows.append({"turn_deg": turn_deg, "shift_mm": shift_mm} | _outcomes(one, moved, result))
+        print(f"knee {knee} start {number}: {rows[-1]}", flush=True)
+    return rows
+
+
+def starts_summary(rows: list[Row]) -> Row:
+    """How many bones were found, failed and said so, or were wrong without a word, within the range and beyond."""
+    table: dict[str, Row] = {"within": {"starts": 0}, "beyond": {"starts": 0}}
+    for entry in rows:
+        within = entry["turn_deg"] <= RANGE_DEG and entry["shift_mm"] <= RANGE_MM
+        counts = table["within" if within else "beyond"]
+        counts["starts"] += 1
+        for outcome in entry["outcomes"].values():
+            counts[outcome] = counts.get(outcome, 0) + 1
+    return table
+
+
+def _outcomes(one: SimulatedVisit, two: SimulatedVisit, result: Registration) -> Row:
+    errors = errors_mm(one, two, {bone: r.transform for bone, r in result.bones.items()})
+    outcomes = {bone.value: _outcome(errors[bone] < WRONG_MM, found.verdict) for bone, found in result.bones.items()}
+    return {"errors_mm": {b.value: round(e, 3) for b, e in errors.items()}, "outcomes": outcomes}
+
+
+def _outcome(right: bool, verdict: Verdict) -> str:
+    if verdict is Verdict.FAILED:
+        return "failed, " + ("though right" if right else "and was wrong")
+    return f"{verdict.value}, " + ("and right" if right else "but wrong")
+
+
+def _wrong(name: str, one: SimulatedVisit, two: SimulatedVisit) -> Row:
+    """Register what has no right answer: every verdict but ``failed`` is one unnoticed."""
+    result, _ = timed(one, two)
+    verdicts = {bone.value: r.verdict.value for bone, r in result.bones.items()}
+    reasons = {bone.value: list(r.reasons) for bone, r in result.bones.items()}
+    residual = {bone.value: round(r.residual_mm, 3) for bone, r in result.bones.items()}
+    print(f"{name}: {verdicts} {residual} {reasons}", flush=True)
+    passed = {bone: float("inf") for bone, verdict in verdicts.items() if verdict != Verdict.FAILED}
+    return {"pair": name, "errors_mm": passed, "verdicts": verdicts, "reasons": reasons, "residual_mm": residual}
+
+
+def _cut(visit: SimulatedVisit, low: Array, high: Array) -> SimulatedVisit:
+    return visit.with_images(crop(visit.volume, low, high), crop(visit.labels, low, high))
+
+
+def _ghosts(visit: SimulatedVisit, size_mm: float, rng: np.random.Generator) -> SimulatedVisit:
+    """Let the leg jerk to and fro by ``size_mm`` while the lines of k-space away from its centre are acquired.
+
+    The lines at the centre, which make most of the image, see the leg at rest, so that its place is known.
+    """
+    data, grid = visit.volume.data, visit.volume.grid
+    _, lines, columns = data.shape
+    jerks = rng.normal(0.0, size_mm / np.sqrt(3.0), (24, 2)) / grid.spacing_mm[1:]
+    frequency = np.fft.fftfreq(lines)
+    order = np.fft.fftshift(np.arange(lines))  # in the order of acquisition
+    pose = np.empty((lines, 2))
+    pose[order] = np.repeat(jerks, -(-lines // len(jerks)), axis=0)[:lines]
+    pose[np.abs(frequency) < 0.02] = 0.0
+    phase = frequency[:, None] * pose[:, :1] + np.fft.rfftfreq(columns)[None] * pose[:, 1:]
+    space = np.fft.rfft2(data, axes=(1, 2)) * np.exp(-2j * np.pi * phase)[None]
+    seen = np.abs(np.fft.irfft2(space, s=(lines, columns), axes=(1, 2))).astype(np.float32)
+    return visit.with_images(Volume(data=seen, grid=grid), visit.labels)
+
+
+def _place(
+    visit: SimulatedVisit, rng: np.random.Generator, *, turn_deg: tuple[float, float], shift_mm: tuple[float, float]
+) -> tuple[FloatArray, float, float]:
+    """Draw a turn about the middle of the knee and a shift; returns the motion (4, 4), degrees and mm."""
+    turn, shift = rng.uniform(*turn_deg), rng.uniform(*shift_mm)
+    axis, direction = (v / np.linalg.norm(v) for v in rng.normal(size=(2, 3)))
+    middle = np.mean([points.mean(axis=0) for points in visit.plates.values()], axis=0)
+    motion = np.eye(4)
+    motion[:3, :3] = Rotation.from_rotvec(np.radians(turn) * axis).as_matrix()
+    motion[:3, 3] = middle - motion[:3, :3] @ middle + shift * direction
+    return motion, round(turn, 1), round(shift, 1)
