@@ -1,0 +1,39 @@
+"""Blind outputs are read with the visit order masked, and the key alone says which scan is which visit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from mriseg.files import sha256
+from mriseg.study import open_study
+from tests.end_to_end.commands import mriseg, tree_hash
+from tests.end_to_end.conftest import SampleRun
+
+
+def test_masked_outputs_hold_the_values_and_not_the_order(sample_run: SampleRun, tmp_path: Path) -> None:
+    study, reader, key_file = open_study(sample_run.study), tmp_path / "reader", tmp_path / "key.csv"
+    before = tree_hash(sample_run.study / "derivatives")
+    result = mriseg("report", sample_run.study, "--masked", reader, "--key", key_file)
+    assert result.returncode == 0, result.stderr
+    assert tree_hash(sample_run.study / "derivatives") == before
+    key = pd.read_csv(key_file)
+    masked, open_table = pd.read_csv(reader / "regions.tsv", sep="\t"), study.table("regions")
+    columns = list(open_table.columns)
+    order = ["participant_id", "visit", "region", "metric"]
+    opened = masked.merge(key, on=["participant_id", "scan"])[columns].sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(opened, open_table.sort_values(order, ignore_index=True))
+    for path in reader.iterdir():
+        assert not any(visit in path.name for visit in study.visit_ids)
+        if not path.name.endswith(".nii.gz"):
+            text = path.read_text(encoding="utf-8")
+            assert not any(word in text for word in (*study.visit_ids, "ses-", "fate", "change_mm2"))
+    for participant, scan, visit in key.itertuples(index=False):
+        image = reader / f"{participant}_scan-{scan}_mri.nii.gz"
+        assert sha256(image) == sha256(study.paths.image(participant, visit))
+    assert json.loads((reader / "masked.json").read_text())["key_sha256"] == sha256(key_file)
+    inside = mriseg("report", sample_run.study, "--masked", reader, "--key", reader / "key.csv")
+    assert inside.returncode == 1
+    assert "keep the key where the reader cannot see it" in inside.stderr
