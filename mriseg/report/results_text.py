@@ -33,7 +33,7 @@ def p_text(value: float | None) -> str:
     """Write a p to two digits, never as zero."""
     if value is None or isnan(value):
         return "–"
-    return "< 0.0001" if value < 0.0001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    return "< 0.0001" if value < 0.0001 else f"{value:#.2g}" if value < 0.1 else f"{value:.2f}"
 
 
 def spread(counts: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from mriseg.compare.analysis import compare_table
 from mriseg.compare.interval import Interval
@@ -70,11 +71,11 @@ def test_mixed_model_equals_r(datasets: ModuleType) -> None:
     plan = AnalysisPlan(permutations=0, imputations=0)
     result = compare_table(values.drop(columns=["arm", "baseline"]), None, allocation, plan).sensitivity["mixed_model"]
     assert [v.visit for v in result.visits] == ["month3", "month6"]
-    assert_allclose([v.effect.estimate for v in result.visits], R["visits"]["effect"], rtol=2e-3)
-    assert_allclose(result.participant_sd, R["visits"]["participant_sd"], rtol=2e-3)
-    assert_allclose(result.residual_sd, R["visits"]["residual_sd"], rtol=2e-3)
-    widths = [(v.effect.high - v.effect.low) / (2 * 1.959964) for v in result.visits]
-    assert_allclose(widths, R["visits"]["se"], rtol=2e-3)
+    assert_allclose([v.effect.estimate for v in result.visits], R["visits"]["effect"], rtol=1e-6)
+    errors = [(v.effect.high - v.effect.low) / 2 / stats.t.ppf(0.975, v.df) for v in result.visits]
+    assert_allclose(errors, R["visits"]["se"], rtol=1e-6)
+    assert_allclose(result.sd, R["visits"]["sd"], rtol=1e-5)
+    assert_allclose(result.correlation[0][1], R["visits"]["correlation"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("scans", ["2", "3"])

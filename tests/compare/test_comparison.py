@@ -180,6 +180,26 @@ def test_several_visits_share_one_model(datasets: ModuleType) -> None:
     found = compare_table(*tables, PLAN).sensitivity["mixed_model"]
     assert [v.visit for v in found.visits] == ["month3", "month6"]
     assert found.visits[1].effect.low < found.visits[1].effect.estimate < found.visits[1].effect.high
+    assert found.sd[1] > found.sd[0]  # change scatters more after six months than after three
+
+
+def test_with_nobody_missing_the_model_of_all_visits_is_the_ancova_of_each(datasets: ModuleType) -> None:
+    found = compare_table(*datasets.made_up(40, visits=("baseline", "month3", "month6")), PLAN)
+    last, fit = found.sensitivity["mixed_model"].visits[-1], found.primary.ancova
+    assert last.df == fit.df
+    assert_allclose(
+        [last.effect.estimate, last.effect.low, last.effect.high, last.p],
+        [fit.model_effect.estimate, fit.model_effect.low, fit.model_effect.high, fit.model_p],
+        rtol=1e-5,
+    )
+
+
+def test_a_visit_with_too_few_knees_is_refused_by_the_mixed_model(datasets: ModuleType) -> None:
+    values, people, allocation = datasets.made_up(24, visits=("baseline", "month3", "month6"))
+    kept = allocation.groupby("arm").head(2)["participant_id"]
+    few = values[(values["visit"] != "month3") | values["participant_id"].isin(kept)]
+    refused = compare_table(few, people, allocation, PLAN).sensitivity["mixed_model"]["refused"]
+    assert "4 values at visit month3 cannot carry a model" in refused
 
 
 def test_tidy_tables_hold_what_their_dictionary_says(datasets: ModuleType) -> None:
