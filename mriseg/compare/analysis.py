@@ -74,4 +74,4 @@ def _left_out(trial: Trial, plan: AnalysisPlan, analysed: npt.NDArray[np.bool_])
     """Name the participants who have both visits and still tell nothing about the arms."""
     idle = complete_rows(trial, plan)[:, trial.column(plan.primary)] & ~analysed
     names = [trial.participants[i] for i in np.flatnonzero(idle)]
-    return [f"Left out of the primary comparison for that reason: {some(names)}."] if names else []
+    return [f"Left out of the primary comparison for full leverage: {some(names)}."] if names else []

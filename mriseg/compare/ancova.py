@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,7 @@ class Ancova:
     r_squared: float
     standardised: Interval
     detectable: float
+    adjusted_for_baseline: bool
     rows: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
@@ -93,9 +94,10 @@ def fit_ancova(
     rows, notes = informative_rows(treated, baseline, common)
     if not rows.all():
         followup, treated, baseline, common = followup[rows], treated[rows], baseline[rows], common.take(rows)
-    design, grid, more = _design(treated, baseline, common)
+    design, grid, more, adjusted = _design(treated, baseline, common)
+    fit = _summarise(followup, treated, design, grid, alpha=alpha, power=power)
     entered = tuple(int(i) for i in np.flatnonzero(rows))
-    return _summarise(followup, treated, design, grid, [*notes, *more], rows=entered, alpha=alpha, power=power)
+    return replace(fit, adjusted_for_baseline=adjusted, rows=entered, notes=(*notes, *more))
 
 
 def informative_rows(
@@ -136,18 +138,19 @@ def _enough(treated: npt.NDArray[np.bool_]) -> None:
 
 def _design(
     treated: npt.NDArray[np.bool_], baseline: FloatArray, common: Common
-) -> tuple[FloatArray, FloatArray, list[str]]:
-    """Arm, common columns, baseline; with the point of adjusted means (arm 0) and notes."""
+) -> tuple[FloatArray, FloatArray, list[str], bool]:
+    """Arm, common columns, baseline; with the point of adjusted means (arm 0), notes, and whether baseline is in it."""
     others = np.column_stack([common.columns, baseline])
     notes = list(common.notes)
     keep, dropped = independent(others)
-    if others.shape[1] - 1 in dropped:
+    adjusted = others.shape[1] - 1 not in dropped
+    if not adjusted:
         notes.append("Baseline values do not vary beyond the covariates: the comparison is not adjusted for baseline.")
     design = np.column_stack([treated.astype(float), others[:, keep]])
     if len(independent(design)[0]) < design.shape[1]:
         raise AnalysisError("The arm cannot be told apart from the strata or covariates.")
     grid = np.append(common.grid, baseline.mean())[keep]
-    return design, np.append(0.0, grid), notes
+    return design, np.append(0.0, grid), notes, adjusted
 
 
 def _summarise(
@@ -155,9 +158,7 @@ def _summarise(
     treated: npt.NDArray[np.bool_],
     design: FloatArray,
     grid: FloatArray,
-    notes: list[str],
     *,
-    rows: tuple[int, ...],
     alpha: float,
     power: float,
 ) -> Ancova:
@@ -192,6 +193,6 @@ def _summarise(
         r_squared=float(plain.rsquared),
         standardised=standardised_effect(estimate / model_se, df, model_se / sd, alpha),
         detectable=model_se * detectable_shift(df, alpha=alpha, power=power),
-        rows=rows,
-        notes=tuple(notes),
+        adjusted_for_baseline=True,
+        rows=(),
     )

@@ -140,10 +140,11 @@ def _judgement(plan: AnalysisPlan, fit: Ancova, test: Permuted) -> Judgement:
 
 
 def _method(plan: AnalysisPlan, fit: Ancova, permutations: int) -> str:
-    beside = ", ".join(["baseline", *plan.covariates, *plan.strata])
+    baseline = ["baseline"] if fit.adjusted_for_baseline else []
+    model = ", ".join(["arm", *baseline, *plan.covariates, *plan.strata])
     within = " within strata" if plan.strata else ""
     return (
-        f"ANCOVA of {plan.followup} on arm, {beside}; HC3 standard error, t with {fit.df} degrees of freedom; "
+        f"ANCOVA of {plan.followup} on {model}; HC3 standard error, t with {fit.df} degrees of freedom; "
         f"Freedman-Lane test with {permutations} permutations{within}, seed {plan.seed}"
     )
 

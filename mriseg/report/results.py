@@ -14,6 +14,8 @@ from mriseg.report.results_figures import flow_diagram, forest, scatter
 from mriseg.report.results_text import ends, figure, interval, p_text, spread
 
 FEW = 6
+SMALL = 30  # participants an arm below which HC3 is wider than it needs to be
+MOST_DRAWN = 40
 
 
 def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mapping[str, str], *, title: str) -> str:
@@ -31,6 +33,7 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
     """
     plan, primary = comparison.plan, comparison.primary
     endpoints = [primary, *comparison.secondary, *comparison.exploratory]
+    drawn = _drawn(comparison)
     return render(
         "results.html.j2",
         title=title,
@@ -45,7 +48,8 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
         ],
         secondary=comparison.secondary,
         exploratory=comparison.exploratory,
-        refused=comparison.refused,
+        refused=_by_reason(comparison.refused),
+        small=min(primary.comparison.n) < SMALL,
         missing=comparison.missing,
         table1=comparison.table1,
         sensitivity=sensitivity_rows(comparison),
@@ -54,7 +58,9 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
         lock=lock,
         inputs=inputs,
         level=f"{100 * (1 - plan.alpha):g} %",
-        forest=forest(endpoints),
+        forest=forest(drawn),
+        drawn=len(drawn),
+        endpoints=len(endpoints),
         scatter=scatter(comparison),
         flow=flow_diagram(dict(comparison.flow), plan.baseline, plan.followup),
         tests=TESTS,
@@ -69,6 +75,21 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
 BESIDE = ("dABp", "ThCtAB_aMe")
 
 
+def _drawn(comparison: Comparison) -> list[EndpointResult]:
+    """Endpoints of the forest: primary, secondaries, then the main metrics of every region."""
+    main = {comparison.plan.metric, *BESIDE}
+    rest = [r for r in comparison.exploratory if r.endpoint.metric in main]
+    return [comparison.primary, *comparison.secondary, *rest][:MOST_DRAWN]
+
+
+def _by_reason(refused: Mapping[str, str]) -> dict[str, list[str]]:
+    """Endpoints that could not be compared, under each reason."""
+    found: dict[str, list[str]] = {}
+    for name, reason in refused.items():
+        found.setdefault(reason, []).append(name)
+    return found
+
+
 TESTS = {"permutation": "permutation test", "hc3": "HC3 test"}
 
 
@@ -79,10 +100,13 @@ def verdict(comparison: Comparison) -> list[str]:
     assert judged is not None
     unit = f" {result.unit}" if result.unit else ""
     direction = "lower" if result.estimate < 0 else "higher"
-    beside = ", ".join(["baseline", *plan.covariates, *plan.strata])
+    beside = [*(["baseline"] if primary.ancova.adjusted_for_baseline else []), *plan.covariates, *plan.strata]
+    adjusted = (
+        f"adjusted for {', '.join(beside)}" if beside else "not adjusted for anything, since baseline does not vary"
+    )
     first = (
         f"At {plan.followup}, {result.region} {result.metric} was {figure(abs(result.estimate))}{unit} {direction} "
-        f"under {plan.treated} than under {plan.reference}, adjusted for {beside}."
+        f"under {plan.treated} than under {plan.reference}, {adjusted}."
     )
     found = judged.p <= plan.alpha
     span = f"The {100 * (1 - plan.alpha):g} % interval ({ends(judged.interval)}{unit}; {TESTS[judged.method]}, "

@@ -22,7 +22,6 @@ def sensitivity_rows(comparison: Comparison) -> list[Row]:
     plan, primary = comparison.plan, comparison.primary
     logs, shift = primary.log1p, primary.shift
     rows = [
-        {"name": "Equal variances", **_estimate(primary.ancova.model_effect, primary.ancova.model_p, plan), "note": ""},
         {"name": "On log(1 + value)", **_on_logs(logs)},
         {"name": "Hodges-Lehmann shift of the change", **_estimate(shift, None, plan), "note": "distribution-free"},
     ]

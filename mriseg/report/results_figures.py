@@ -13,7 +13,6 @@ from mriseg.compare.result import Comparison, EndpointResult
 from mriseg.types import FloatArray
 
 REFERENCE, TREATED, INK, SOFT, LINE = "#c05f00", "#0b5cad", "#1d2733", "#5b6b7b", "#dde3e9"
-MOST_ROWS = 40
 
 
 def text(
@@ -55,7 +54,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 def forest(results: Sequence[EndpointResult]) -> Markup:
     """Standardised effects with intervals, one row an endpoint: the unit is the residual SD, so that rows compare."""
-    rows = list(results)[:MOST_ROWS]
+    rows = list(results)
     effects = [r.ancova.standardised for r in rows]
     reach = max(0.5, *(min(4.0, max(abs(e.low), abs(e.high))) for e in effects)) * 1.05
     left, width, height = 190.0, 460.0, 24.0 * len(rows)

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from mriseg.cli import app
 from mriseg.compare.analysis import compare_table
+from mriseg.compare.export import endpoint_json
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.errors import AnalysisError
-from mriseg.report.results import results_page
+from mriseg.report.results import results_page, verdict
 from mriseg.report.results_figures import ticks
 from mriseg.report.results_text import figure, p_text
 
@@ -213,6 +214,45 @@ def test_the_page_escapes_names_loads_nothing_and_never_judges_one_arm(datasets:
     assert '<th class="n">p' not in within
 
 
+LOCK = {"status": "intact", "sealed": "", "seal": "", "by": "", "earlier": []}
+
+
+def test_the_plan_says_which_test_judges_and_the_page_names_the_one_that_dissents(datasets: ModuleType) -> None:
+    tables = datasets.made_up(26, visits=("baseline", "month3", "month6"), lost=0.08, seed=3)
+    words = {"permutation": "permutation test", "hc3": "HC3 test"}
+    found = {}
+    for judge, other in (("permutation", "hc3"), ("hc3", "permutation")):
+        plan = AnalysisPlan(permutations=999, imputations=0, strata=("site",), covariates=("age",), judged_by=judge)
+        found[judge] = compare_table(*tables, plan)
+        sentences = " ".join(verdict(found[judge]))
+        assert f"The {words[other]} falls on the other side of the level" in sentences
+        assert f"The plan names the {words[judge]}" in sentences
+    permuted, robust = (endpoint_json(found[judge].primary) for judge in words)
+    assert permuted["ci_low"] == robust["ci_low"] == robust["judged_by"]["ci_low"]
+    assert permuted["ci_permutation_low"] == permuted["judged_by"]["ci_low"]
+    assert permuted["judged_by"]["p"] == permuted["p_permutation"] < 0.05 < robust["judged_by"]["p"]
+    assert "excludes no difference" in " ".join(verdict(found["permutation"]))
+    assert "includes no difference" in " ".join(verdict(found["hc3"]))
+
+
+def test_a_baseline_that_does_not_vary_is_not_said_to_be_adjusted_for(datasets: ModuleType) -> None:
+    values, people, allocation = datasets.made_up(16)
+    flat = values.assign(value=values["value"].where(values["visit"] != "baseline", 0.0))
+    found = compare_table(flat, people, allocation, AnalysisPlan(permutations=99, imputations=0))
+    assert "not adjusted for anything, since baseline does not vary" in verdict(found)[0]
+    assert "ANCOVA of month6 on arm;" in found.primary.comparison.method
+
+
+def test_four_knees_give_an_interval_without_bounds_and_a_page(datasets: ModuleType) -> None:
+    values, people, allocation = datasets.made_up(4, seed=1)
+    flat = values.assign(value=values["value"].where(values["visit"] != "baseline", 0.0))
+    found = compare_table(flat, people, allocation, AnalysisPlan(permutations=199, imputations=0))
+    page = results_page(found, LOCK, {}, title="t")
+    assert "unbounded" in page
+    assert "An arm holds fewer than 6 analysed participants" in page
+    assert endpoint_json(found.primary)["ci_permutation_low"] is None
+
+
 def test_a_null_result_stands_beside_what_the_trial_could_have_found(datasets: ModuleType) -> None:
     values, people, allocation = datasets.made_up(seed=8)
     null = values.assign(
@@ -222,7 +262,7 @@ def test_a_null_result_stands_beside_what_the_trial_could_have_found(datasets: M
     )
     found = compare_table(null, people, allocation, AnalysisPlan(permutations=99, imputations=0))
     assert found.primary.comparison.p_ancova > 0.05
-    page = results_page(found, {"status": "intact", "sealed": "", "seal": "", "by": "", "earlier": []}, {}, title="t")
+    page = results_page(found, LOCK, {}, title="t")
     assert "does not show that they are equal" in page
     assert f"true difference of {figure(found.primary.comparison.detectable_effect)} mm2" in page
 

@@ -112,7 +112,7 @@ def test_participant_alone_in_a_stratum_is_a_limitation(tables: Tables) -> None:
     assert found.notes == (
         "1 participant(s) alone in a stratum, or in a level of a covariate, tell nothing about the arms and are left "
         "out.",
-        "Left out of the primary comparison for that reason: sub-000.",
+        "Left out of the primary comparison for full leverage: sub-000.",
     )
     assert sum(found.primary.comparison.n) == 15
 
@@ -123,7 +123,7 @@ def test_the_one_knee_with_another_baseline_is_left_out_by_its_leverage(tables: 
     values.loc[rows, "value"] = np.where(values.loc[rows, "participant_id"] == "sub-003", 40.0, 0.0)
     found = compare(tables)
     assert any("1 participant(s) with full leverage, such as the one baseline value" in note for note in found.notes)
-    assert "Left out of the primary comparison for that reason: sub-003." in found.notes
+    assert "Left out of the primary comparison for full leverage: sub-003." in found.notes
     assert any("not adjusted for baseline" in note for note in found.notes)
     assert sum(found.primary.comparison.n) == sum(a["analysed"] for a in found.flow["arms"].values()) == 15
     assert found.flow["arms"][arm["sub-003"]]["excluded"] == {"full leverage": 1}
