@@ -59,9 +59,9 @@ def main() -> None:
         rows = [row for row in _results().get(name, {}).get("rows", []) if row["knee"] < options.first]
         for knee in range(options.first, min(options.knees, part.knees)):
             rows += [{"knee": knee} | row for row in part.rows(knee)]
-            summary = part.summary(rows)
-            _write(name, summary | {"rows": rows})
-        print(f"{name}: {json.dumps(summary, indent=1)}")
+            table = part.summary(rows)
+            _write(name, table | {"rows": rows})
+            print(f"{name}, {knee + 1} knees: {json.dumps(table, indent=1)}", flush=True)
 
 
 def _results() -> dict[str, Any]:

@@ -105,8 +105,17 @@ def row(name: str, one: SimulatedVisit, two: SimulatedVisit, result: Registratio
     errors = {b.value: round(e, 4) for b, e in errors_mm(one, two, _transforms(result)).items()}
     verdicts = {bone.value: r.verdict.value for bone, r in result.bones.items()}
     reasons = {bone.value: list(r.reasons) for bone, r in result.bones.items() if r.reasons}
-    print(f"{name}: {_text(errors)} {verdicts} {seconds:.1f} s", flush=True)
-    return {"pair": name, "errors_mm": errors, "verdicts": verdicts, "reasons": reasons, "seconds": round(seconds, 1)}
+    similarity = {bone.value: round(r.similarity, 3) for bone, r in result.bones.items()}
+    print(f"{name}: {_text(errors)} {verdicts} similarity {similarity} {seconds:.1f} s", flush=True)
+    return {
+        "pair": name,
+        "errors_mm": errors,
+        "similarity": similarity,
+        "residual_mm": {bone.value: round(r.residual_mm, 3) for bone, r in result.bones.items()},
+        "verdicts": verdicts,
+        "reasons": reasons,
+        "seconds": round(seconds, 1),
+    }
 
 
 def _against(leg: Leg, name: str, first: Look, second: Look) -> Row:

@@ -1,6 +1,6 @@
 """Other registration programs on the same pairs: itk-elastix and antspyx, where they are installed.
 
-    pip install itk-elastix antspyx
+    pip install "mriseg[benchmark]"
 
 Both get what is fair: the bone at baseline with a rim of 3 mm as mask, rigid motion, their default schedule for it with
 correlation as metric, and the true motion of the knee as a whole is not told to them.

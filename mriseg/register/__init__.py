@@ -2,7 +2,8 @@
 
 from mriseg.register.display import checkerboard, difference, in_baseline_space
 from mriseg.register.exchange import from_json, to_json
-from mriseg.register.pair import RegisterSettings, register
+from mriseg.register.pair import register
+from mriseg.register.settings import RegisterSettings
 
 __all__ = [
     "RegisterSettings",

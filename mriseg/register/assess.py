@@ -32,6 +32,9 @@ class Thresholds:
         A slice thicker than this gives a coarse result.
     review_rotation_deg, review_translation_mm : float
         Beyond them a knee was positioned in another way than the protocol asks; the alignment may still be right.
+    failed_rotation_deg : float
+        No knee coil lets a leg turn so far: a wrong header, or a pose that only looks right. The search is promised to
+        find a knee within 30 degrees.
     """
 
     review_residual_mm: float = 0.65
@@ -47,6 +50,7 @@ class Thresholds:
     review_shift_mm: float = 0.6
     coarse_spacing_mm: float = 1.6
     review_rotation_deg: float = 35.0
+    failed_rotation_deg: float = 45.0
     review_translation_mm: float = 50.0
 
     def residual_mm(self, bone: Bone) -> tuple[float, float]:
@@ -90,6 +94,11 @@ def _failures(f: Mapping[str, float], bone: Bone, limits: Thresholds) -> list[st
         reasons.append(
             f"the surfaces of the {bone} stay {residual:.2f} mm apart (limit {limits.residual_mm(bone)[1]:g}): "
             "another patient, another knee, or a wrong label map?"
+        )
+    if f.get("rotation_deg", 0.0) > limits.failed_rotation_deg:
+        reasons.append(
+            f"the {bone} turned by {f['rotation_deg']:.0f} degrees (limit {limits.failed_rotation_deg:g}): "
+            "a wrong orientation in a header?"
         )
     if f.get("spread_mm", 0.0) > limits.failed_spread_mm:
         reasons.append(f"parts of the {bone} disagree by {f['spread_mm']:.2f} mm (limit {limits.failed_spread_mm:g})")

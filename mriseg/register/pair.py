@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mriseg.errors import RegistrationError
-from mriseg.register.assess import Thresholds, assess
-from mriseg.register.band import BandSettings, make_band
-from mriseg.register.figures import figures_of, mirrored_fits_better, residual_mm
-from mriseg.register.pose import find_pose
-from mriseg.register.refine import RefineSettings, refine, state
-from mriseg.register.sampling import Field
-from mriseg.register.surface import Pair, overlap
-from mriseg.register.visit import VisitSurfaces, field_of, visit_surfaces
+from mriseg.register.bone import register_bone
+from mriseg.register.settings import RegisterSettings
+from mriseg.register.visit import visit_surfaces
 from mriseg.register.whole import register_whole
-from mriseg.types import Bone, BoneRegistration, LabelMap, Registration, RigidTransform, Verdict, Volume
-
-FEWEST_POINTS = 200  # of a surface, about 3 cm2: less holds no rotation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterSettings:
-    """Everything that can be set; the defaults are those of all published figures.
-
-    Parameters
-    ----------
-    smoothing_mm : float
-        Of label maps, at least; thick slices raise it to 0.6 of the larger spacing, alike for both visits.
-    spacing_mm : float
-        Between surface points.
-    sigmas_mm : tuple of float
-        Of the images, from coarse to fine.
-    """
-
-    smoothing_mm: float = 0.7
-    spacing_mm: float = 1.2
-    sigmas_mm: tuple[float, ...] = (1.0, 0.5)
-    band: BandSettings = field(default_factory=BandSettings)
-    refine: RefineSettings = field(default_factory=RefineSettings)
-    thresholds: Thresholds = field(default_factory=Thresholds)
+from mriseg.types import Bone, BoneRegistration, LabelMap, Registration, Verdict, Volume
 
 
 def register(
@@ -126,59 +97,6 @@ def doubt_together(bones: Mapping[Bone, BoneRegistration]) -> dict[Bone, BoneReg
         bone: result if bone in failed else replace(result, verdict=Verdict.FAILED, reasons=(*result.reasons, reason))
         for bone, result in bones.items()
     }
-
-
-def register_bone(
-    bone: Bone,
-    a: VisitSurfaces,
-    b: VisitSurfaces,
-    before: Mapping[Bone, BoneRegistration],
-    settings: RegisterSettings,
-) -> BoneRegistration:
-    """Align one bone of two visits; the transforms of the bones aligned ``before`` are starts for this one."""
-    hints = tuple(result.transform for result in before.values() if result.verdict is not Verdict.FAILED)
-    clouds = (a.clouds[bone], b.clouds[bone])
-    fewest = min(len(c.points_mm) for c in clouds)
-    if fewest < FEWEST_POINTS:
-        return _failed(f"the field of view shows too little of the {bone} ({fewest} surface points)")
-    pair = Pair.of(*clouds)
-    posed = find_pose(pair, hints)
-    if overlap(pair, posed) < settings.thresholds.failed_overlap:
-        return _failed(f"the two fields of view hardly share any surface of the {bone}")
-    transform, images, band = posed, None, None
-    review_mm, failed_mm = settings.thresholds.residual_mm(bone)
-    fits = residual_mm(pair, posed) <= failed_mm
-    for sigma in settings.sigmas_mm if fits else ():
-        images = _images(bone, a, b, sigma)
-        if images is None:
-            break
-        band = make_band(pair, transform, (a.obstacles(bone), b.obstacles(bone)), settings.band)
-        transform = refine(pair, images, band, transform, settings.refine)
-    final = state(pair, images, band, transform, settings.refine)
-    figures = figures_of(pair, transform, posed, final, (a.labels.grid, b.labels.grid))
-    if figures["residual_mm"] > review_mm and not before:  # the first bone speaks for the side of the knee
-        figures["mirror_fits_better"] = float(mirrored_fits_better(pair, figures["residual_mm"], failed_mm))
-    verdict, reasons = assess(figures, bone, settings.thresholds)
-    return BoneRegistration(
-        transform=transform,
-        verdict=verdict,
-        reasons=reasons,
-        similarity=final.similarity,
-        residual_mm=figures.pop("residual_mm"),
-        figures=figures,
-    )
-
-
-def _images(bone: Bone, a: VisitSurfaces, b: VisitSurfaces, sigma_mm: float) -> tuple[Field, Field] | None:
-    """Images of both visits around the bone under a Gaussian of ``sigma_mm``; None without images."""
-    one, two = a.image_of(bone), b.image_of(bone)
-    if one is None or two is None:
-        return None
-    return field_of(one, sigma_mm=sigma_mm), field_of(two, sigma_mm=sigma_mm)
-
-
-def _failed(reason: str) -> BoneRegistration:
-    return BoneRegistration(transform=RigidTransform.identity(), verdict=Verdict.FAILED, reasons=(reason,))
 
 
 def _digest(volume: Volume | None, labels: LabelMap | None) -> bytes:

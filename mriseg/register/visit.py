@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from mriseg.geometry import crop
 from mriseg.register.band import Obstacles
 from mriseg.register.cloud import Cloud, bone_cloud, cartilage_points
-from mriseg.register.sampling import Field, smooth, to_voxels
+from mriseg.register.sampling import to_voxels
 from mriseg.types import Bone, LabelMap, Volume
 
 IMAGE_MARGIN_MM = 8.0  # around a bone: more than any profile and its smoothing reach
@@ -32,12 +32,15 @@ class VisitSurfaces:
         return Obstacles(cartilage=self.cartilage, bones=KDTree(others) if len(others) else None)
 
     def image_of(self, bone: Bone) -> Volume | None:
-        """The image around ``bone``; None without an image."""
+        """The image around ``bone``; None without an image or where the image does not show the place."""
         if self.volume is None:
             return None
         ijk = to_voxels(self.volume.grid, self.clouds[bone].points_mm)
         margin = IMAGE_MARGIN_MM / self.volume.grid.spacing_mm
-        return crop(self.volume, np.floor(ijk.min(axis=0) - margin), np.ceil(ijk.max(axis=0) + margin) + 1)
+        low, high = np.floor(ijk.min(axis=0) - margin), np.ceil(ijk.max(axis=0) + margin) + 1
+        if (low >= self.volume.grid.shape).any() or (high <= 0).any():
+            return None
+        return crop(self.volume, low, high)
 
 
 def visit_surfaces(volume: Volume | None, labels: LabelMap, *, smoothing_mm: float, spacing_mm: float) -> VisitSurfaces:
@@ -50,8 +53,3 @@ def visit_surfaces(volume: Volume | None, labels: LabelMap, *, smoothing_mm: flo
     cartilage = cartilage_points(labels, spacing_mm=1.0) if volume is not None else np.empty((0, 3))
     tree = KDTree(cartilage) if len(cartilage) else None
     return VisitSurfaces(volume=volume, labels=labels, clouds=clouds, cartilage=tree)
-
-
-def field_of(volume: Volume, *, sigma_mm: float) -> Field:
-    """Image under a Gaussian of ``sigma_mm``."""
-    return smooth(volume.data, volume.grid, sigma_mm=sigma_mm)

@@ -53,6 +53,19 @@ def test_an_image_of_ghosts_is_not_good(baseline, followup):
     assert any("images" in reason or "image" in reason for reason in result.bones[Bone.FEMUR].reasons)
 
 
+def test_an_image_that_does_not_show_the_knee_of_its_label_map_fails(baseline, followup):
+    """Label maps alone would align; but an image of another place or without any contrast cannot agree."""
+    grid = followup.volume.grid
+    far = np.eye(4)
+    far[:3, 3] = (0.0, 300.0, 0.0)
+    elsewhere = Volume(data=followup.volume.data, grid=Grid(shape=grid.shape, affine=far @ grid.affine))
+    blank = Volume(data=np.ones_like(followup.volume.data), grid=grid)
+    for wrong in (elsewhere, blank):
+        result = register(baseline.volume, wrong, baseline_labels=baseline.labels, followup_labels=followup.labels)
+        assert {r.verdict for r in result.bones.values()} == {Verdict.FAILED}
+        assert "wrong image" in result.bones[Bone.FEMUR].reasons[0]
+
+
 @pytest.mark.parametrize(
     ("figures", "verdict", "word"),
     [
@@ -65,7 +78,8 @@ def test_an_image_of_ghosts_is_not_good(baseline, followup):
         ({"similarity": 0.05}, Verdict.FAILED, "motion artefact"),
         ({"similarity": 0.4}, Verdict.NEEDS_REVIEW, "agree little"),
         ({"image_shift_mm": 1.5}, Verdict.NEEDS_REVIEW, "label map"),
-        ({"rotation_deg": 50.0}, Verdict.NEEDS_REVIEW, "50 degrees"),
+        ({"rotation_deg": 40.0}, Verdict.NEEDS_REVIEW, "40 degrees"),
+        ({"rotation_deg": 50.0}, Verdict.FAILED, "header"),
         ({"coarsest_spacing_mm": 3.0}, Verdict.COARSE, "3.0 mm"),
         ({"similarity": float("nan")}, Verdict.GOOD, None),
     ],
