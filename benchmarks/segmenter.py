@@ -99,14 +99,14 @@ def grades_of(table: Path) -> dict[str, str]:
 def plate_summary(rows: list[Row]) -> dict[str, float]:
     """Errors of dAB% and mean thickness over the plates of the DESS images, and how many denuded plates were missed."""
     pairs = [(r["truth"], r["found"]) for r in rows if r["kind"] == "dess"]
-    both = {m: _paired(pairs, m) for m in ("dAB%", "ThCtAB")}
-    denuded, thick = both["dAB%"], both["ThCtAB"]
+    both = {m: _paired(pairs, m) for m in ("dABp", "ThCtAB_aMe")}
+    denuded, thick = both["dABp"], both["ThCtAB_aMe"]
     if not len(denuded):
         return {}
     bare = denuded[:, 0] > DENUDED_PCT
     return {
         "plates": len(denuded),
-        "plates not measured": sum(f"{p} dAB%" in t and f"{p} dAB%" not in f for t, f in pairs for p in PLATES),
+        "plates not measured": sum(f"{p} dABp" in t and f"{p} dABp" not in f for t, f in pairs for p in PLATES),
         "dAB% largest error": float(np.abs(denuded[:, 1] - denuded[:, 0]).max()),
         "dAB% mean absolute error": float(np.abs(denuded[:, 1] - denuded[:, 0]).mean()),
         "dAB% within 8 points, share": float((np.abs(denuded[:, 1] - denuded[:, 0]) <= 8).mean()),
@@ -135,16 +135,16 @@ def repeats(arguments: argparse.Namespace, network: Network) -> Row:
 
 
 def spread(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> dict[str, float]:
-    """RMS CV (%) of ThCtAB and smallest detectable change of dAB over knees and plates.
+    """RMS CV (%) of mean thickness and smallest detectable change of dAB over knees and plates.
 
     The standard deviation of a pair is |a - b| / sqrt(2); SDC is 1.96 sqrt(2) times its root mean square.
     """
-    thick = _paired(pairs, "ThCtAB")
+    thick = _paired(pairs, "ThCtAB_aMe")
     result = {"pairs of plates": float(len(thick))}
     if len(thick):
         cv = np.abs(thick[:, 0] - thick[:, 1]) / np.sqrt(2) / thick.mean(axis=1)
         result["RMS CV of ThCtAB %"] = float(100 * np.sqrt((cv**2).mean()))
-    for metric, unit in (("dAB", "mm2"), ("dAB%", "points")):
+    for metric, unit in (("dAB", "mm2"), ("dABp", "points")):
         values = _paired(pairs, metric)
         if len(values):
             result[f"SDC of {metric} {unit}"] = float(1.96 * np.sqrt(((values[:, 0] - values[:, 1]) ** 2).mean()))
@@ -192,22 +192,32 @@ def mean_scores(rows: list[Row]) -> dict[str, dict[str, float]]:
     }
 
 
-def run_part(part: str, arguments: argparse.Namespace, network: Network, report: Row) -> None:
-    """Run one part and put its figures into ``report``."""
+def figures_of(part: str, arguments: argparse.Namespace, network: Network) -> Any:
+    """Run one part."""
     if part == "accuracy":
-        rows = accuracy(arguments, network)
-        kept = [r for r in report.get("cases", []) if not any(_same(r, n) for n in rows)]
-        report["cases"] = kept + rows
-        report["plates"], report["scores"] = plate_summary(report["cases"]), mean_scores(report["cases"])
-    elif part == "repeats":
-        report[part] = repeats(arguments, network)
-    elif part == "echoes":
-        report[part] = echoes(arguments.data, network)
-    elif part == "speed":
+        return accuracy(arguments, network)
+    if part == "repeats":
+        return repeats(arguments, network)
+    if part == "echoes":
+        return echoes(arguments.data, network)
+    if part == "speed":
         case = kept_case(arguments.images, arguments.data / "labels", VALIDATION[0], "dess")
-        report[part] = speed(case.image, arguments.threads)
+        return speed(case.image, arguments.threads)
+    return peer(arguments.threads)
+
+
+def keep(part: str, figures: Any, network: Network) -> Row:
+    """Put the figures of one part into the file of results; return what concerns it."""
+    report = load_report(network)
+    if part == "accuracy":
+        kept = [r for r in report.get("cases", []) if not any(_same(r, n) for n in figures)]
+        report["cases"] = kept + figures
+        report["plates"], report["scores"] = plate_summary(report["cases"]), mean_scores(report["cases"])
     else:
-        report[part] = peer(arguments.threads)
+        report[part] = figures
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+    return {k: v for k, v in report.items() if k in {part, "plates", "scores"}}
 
 
 def _same(one: Row, other: Row) -> bool:
@@ -233,14 +243,12 @@ def main() -> None:
     parser.add_argument("--prepare", action="store_true", help="simulate the images and stop")
     arguments = parser.parse_args()
     network = load_network()
-    report = load_report(network)
     for part in arguments.parts:
-        if not arguments.prepare or part in {"accuracy", "repeats"}:
-            run_part(part, arguments, network, report)
+        if arguments.prepare and part not in {"accuracy", "repeats"}:
+            continue
+        figures = figures_of(part, arguments, network)
         if not arguments.prepare:
-            print(part, json.dumps({k: v for k, v in report.items() if k in {part, "plates"}}, indent=1), flush=True)
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+            print(part, json.dumps(keep(part, figures, network), indent=1), flush=True)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ KINDS = {
     "repeat": ("dess", SequenceName.DESS),
 }
 PLATES = ("MT", "LT", "cMF", "cLF", "P")
-METRICS = ("ThCtAB", "dAB%", "dAB")
+METRICS = ("ThCtAB_aMe", "dABp", "dAB")
 REPOSITIONING = MotionLimits(knee_deg=5.0, knee_mm=5.0, bone_deg=0.0, bone_mm=0.0)
 
 
@@ -62,13 +62,14 @@ def kept_case(folder: Path, labels: Path, knee: str, kind: str) -> Case:
     """Simulate one case, once: image, truth and the truth's figures are kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     image, truth, figures = (folder / f"{knee}_{kind}_{end}" for end in ("mri.nii.gz", "dseg.nii.gz", "plates.json"))
-    if not figures.exists():
+    if not truth.exists():
         seed = [VALIDATION.index(knee), list(KINDS).index(kind)]
         shape = reorient(read_label_map(labels / f"{knee}_side-R_dseg.nii.gz"))
         made = image_of(shape, kind, np.random.default_rng([2026, *seed]), np.random.default_rng(seed[0]))
         write_volume(image, made[0])
         write_label_map(truth, made[1])
-        figures.write_text(json.dumps(plate_figures(made[1])))
+    if not figures.exists():
+        figures.write_text(json.dumps(plate_figures(read_label_map(truth))))
     return Case(
         knee=knee,
         kind=kind,
@@ -119,7 +120,7 @@ def grid_over(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
 
 
 def plate_figures(label_map: LabelMap) -> dict[str, float]:
-    """Thickness ThCtAB (mm), dAB (mm2) and dAB% of the plates by ``plate metric``; empty where nothing is measured."""
+    """Thickness (mm), denuded area (mm2, %) of the plates by ``plate metric``; empty where nothing can be measured."""
     try:
         rows = measure(label_map, None, None, side=Side.RIGHT).baseline.regions
     except MrisegError:

@@ -18,7 +18,6 @@ import onnx
 import torch
 from network import BLOCKS_UP, CLASSES, WIDTHS, KneeNet
 from onnx import TensorProto, helper, numpy_helper
-from scanner import SPACING_MM
 
 WINDOW = (64, 96, 96)
 
@@ -98,13 +97,14 @@ def build(model: KneeNet) -> onnx.ModelProto:
 def export(checkpoint: Path, folder: Path, name: str) -> Path:
     """Write ``segmenter.onnx`` and ``segmenter.json`` into ``folder``."""
     model = KneeNet()
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["mean"])
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["mean"])
     target = folder / "segmenter.onnx"
     target.write_bytes(build(model.eval()).SerializeToString())
     spec = {
         "name": name,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
-        "spacing_mm": [SPACING_MM] * 3,
+        "spacing_mm": [state.get("voxel_mm", 1.2)] * 3,
         "window": list(WINDOW),
         "multiple": 16,
         "mirrored": True,

@@ -1,7 +1,8 @@
 """Endless knees that nobody scanned: real shapes, deformed and worn, drawn in any contrast and any resolution.
 
 The idea is SynthSeg's (Billot et al. 2023, doi:10.1016/j.media.2023.102789): a network that has seen every contrast
-depends on none. All arrays are (I, J, K) in the right-knee frame, i to the right, j to the front, k up, 1.2 mm.
+depends on none. All arrays are (I, J, K) in the right-knee frame, i to the right, j to the front, k up; the voxels
+of a crop are cubes of ``voxel_mm``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as fn
 from contrast import TISSUES, draw_contrast
 from prepare import HULL_UNIT_MM, SDF_UNIT_MM, Tissue
-from scanner import SPACING_MM, scan
+from scanner import scan
 
 EDGE = 4.0  # the outermost voxels of many label maps are empty
 Rng = np.random.Generator
@@ -51,7 +52,7 @@ def noise(shape: tuple[int, ...], scale: float, rng: Rng) -> Tensor:
     return fn.interpolate(coarse, size=shape, mode="trilinear", align_corners=True)[0, 0] * 1.5
 
 
-def draw_pose(knee: Knee, size: tuple[int, int, int], rng: Rng) -> tuple[Tensor, float]:
+def draw_pose(knee: Knee, size: tuple[int, int, int], rng: Rng, *, voxel_mm: float) -> tuple[Tensor, float]:
     """Voxel positions (I, J, K, 3) in the prepared knee for one crop, and how much larger the knee becomes."""
     extent = np.array(knee.channels.shape[1:]) - 1
     if rng.random() < 0.65:
@@ -65,12 +66,12 @@ def draw_pose(knee: Knee, size: tuple[int, int, int], rng: Rng) -> tuple[Tensor,
     if rng.random() < 0.4:
         linear = linear @ np.diag([-1.0, 1, 1])
     axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in size]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) * SPACING_MM
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) * voxel_mm
     moved = grid @ torch.from_numpy(linear.T.astype(np.float32))
     if rng.random() < 0.8:
         wave = rng.uniform(12, 40)
         warp = torch.stack([noise(size, wave, rng) for _ in range(3)], -1)
-        moved = moved + warp * float(rng.uniform(0, 0.055) * wave * SPACING_MM)
+        moved = moved + warp * float(rng.uniform(0, 0.055) * wave * voxel_mm)
     step = torch.from_numpy(knee.spacing_mm.astype(np.float32))
     return moved / step + torch.from_numpy(centre.astype(np.float32)), float(scale)
 
@@ -104,7 +105,7 @@ def sample_knee(knee: Knee, at: Tensor) -> tuple[Tensor, Tensor]:
     return smooth, codes.long()
 
 
-def wear(bone: Tensor, union: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+def wear(bone: Tensor, union: Tensor, rng: Rng, *, voxel_mm: float) -> tuple[Tensor, Tensor]:
     """Grow and shrink one bone a little; thin, thicken and denude its cartilage (signed distances in mm)."""
     shape = tuple(bone.shape)
     if rng.random() < 0.4:
@@ -118,25 +119,25 @@ def wear(bone: Tensor, union: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         for _ in range(rng.integers(1, 4)):
             centre = cartilage[rng.integers(len(cartilage))].float()
             radii = torch.from_numpy((rng.uniform(3, 16) * np.exp(rng.normal(0, 0.3, 3))).astype(np.float32))
-            axes = [(torch.arange(n) - c) * SPACING_MM / r for n, c, r in zip(shape, centre, radii, strict=True)]
+            axes = [(torch.arange(n) - c) * voxel_mm / r for n, c, r in zip(shape, centre, radii, strict=True)]
             reach = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
             reach = reach.sqrt() + 0.15 * noise(shape, 7, rng)
             union = union + ((1 - reach) * float(rng.uniform(6, 25))).clamp(0, 8) * float(rng.choice([0.3, 1.0, 1.0]))
     return bone, torch.minimum(union, bone)
 
 
-def occupancy(distance: Tensor) -> Tensor:
+def occupancy(distance: Tensor, *, voxel_mm: float) -> Tensor:
     """Fraction of a voxel on the negative side of a boundary at ``distance`` mm from its centre."""
-    return (0.5 - distance / SPACING_MM).clamp(0, 1)
+    return (0.5 - distance / voxel_mm).clamp(0, 1)
 
 
-def soften(smooth: Tensor, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
+def soften(smooth: Tensor, rng: Rng, *, voxel_mm: float) -> tuple[Tensor, Tensor, Tensor]:
     """Fractions of the six labels (6, I, J, K), the worn distances (6, I, J, K), and the nearest of them."""
     worn = []
     for n in (0, 2, 4):
-        worn += wear(smooth[n], smooth[n + 1], rng)
+        worn += wear(smooth[n], smooth[n + 1], rng, voxel_mm=voxel_mm)
     distances = torch.stack(worn)
-    parts = occupancy(distances)
+    parts = occupancy(distances, voxel_mm=voxel_mm)
     fractions = torch.stack([parts[n] if n % 2 == 0 else (parts[n] - parts[n - 1]).clamp(0) for n in range(6)])
     fractions = fractions / fractions.sum(0).clamp(min=1)
     return fractions, distances, distances.amin(0)
@@ -176,19 +177,21 @@ def cut_field(image: Tensor, fractions: Tensor, rng: Rng) -> tuple[Tensor, Tenso
     return image, fractions
 
 
-def draw(knee: Knee, size: tuple[int, int, int], rng: Rng, contrasts: int = 3) -> list[tuple[Tensor, Tensor]]:
+def draw(
+    knee: Knee, size: tuple[int, int, int], rng: Rng, *, voxel_mm: float, contrasts: int = 3
+) -> list[tuple[Tensor, Tensor]]:
     """Some training pairs of one pose: image (1, I, J, K), zero mean and unit SD; target fractions (7, I, J, K)."""
-    at, scale = draw_pose(knee, size, rng)
+    at, scale = draw_pose(knee, size, rng, voxel_mm=voxel_mm)
     smooth, codes = sample_knee(knee, at)
     smooth *= scale
     if rng.random() < 0.03:
         smooth[:6] = 6.0
     pairs = []
     for _ in range(contrasts):
-        fractions, distances, nearest = soften(smooth, rng)
+        fractions, distances, nearest = soften(smooth, rng, voxel_mm=voxel_mm)
         tissue = soft_tissue(codes, smooth[6], nearest, rng)
         clean = draw_contrast(fractions, distances, tissue, rng, noise)
-        image, fractions = cut_field(scan(clean, rng, noise), fractions, rng)
+        image, fractions = cut_field(scan(clean, rng, noise, voxel_mm=voxel_mm), fractions, rng)
         image = (image - image.mean()) / (image.std() + 1e-6)
         pairs.append((image[None], torch.cat([1 - fractions.sum(0, keepdim=True), fractions])))
     return pairs

@@ -7,18 +7,19 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-SPACING_MM = 1.2
 Tensor = torch.Tensor
 Rng = np.random.Generator
 Noise = Callable[[tuple[int, ...], float, Rng], Tensor]
 
 
-def slice_matrices(n: int, spacing_mm: float, profile_mm: float, phase: float) -> tuple[Tensor, Tensor]:
+def slice_matrices(
+    n: int, spacing_mm: float, profile_mm: float, phase: float, *, voxel_mm: float
+) -> tuple[Tensor, Tensor]:
     """Matrices that take ``n`` voxels to slices of a soft profile and bring them back by linear interpolation."""
-    step = spacing_mm / SPACING_MM
+    step = spacing_mm / voxel_mm
     centres = np.arange(-phase * step, n - 1 + step, step)
     x = np.arange(n)
-    half, edge = profile_mm / SPACING_MM / 2, max(0.25, 0.12 * profile_mm / SPACING_MM)
+    half, edge = profile_mm / voxel_mm / 2, max(0.25, 0.12 * profile_mm / voxel_mm)
     gap = np.abs(x[None] - np.clip(centres, 0, n - 1)[:, None])
     weights = 1 / (1 + np.exp(np.clip((gap - half) / edge, -30, 30)))
     forward = weights / weights.sum(1, keepdims=True)
@@ -45,8 +46,8 @@ def draw_resolution(rng: Rng) -> list[tuple[float, float]]:
     return result
 
 
-def scan(image: Tensor, rng: Rng, noise: Noise) -> Tensor:
-    """Measured magnitude image (I, J, K) of a clean one."""
+def scan(image: Tensor, rng: Rng, noise: Noise, *, voxel_mm: float) -> Tensor:
+    """Measured magnitude image (I, J, K) of a clean one with voxels of ``voxel_mm``."""
     shape = tuple(image.shape)
     if rng.random() < 0.8:
         image = image * torch.exp(noise(shape, rng.uniform(25, 90), rng) * float(rng.uniform(0, 0.35)))
@@ -58,8 +59,8 @@ def scan(image: Tensor, rng: Rng, noise: Noise) -> Tensor:
     resolution = draw_resolution(rng)
     backs = []
     for axis, (spacing, profile) in enumerate(resolution):
-        if max(spacing, profile) > SPACING_MM:
-            forward, back = slice_matrices(shape[axis], spacing, profile, float(rng.random()))
+        if max(spacing, profile) > voxel_mm:
+            forward, back = slice_matrices(shape[axis], spacing, profile, float(rng.random()), voxel_mm=voxel_mm)
             image = along(image, forward, axis)
             backs.append((axis, back))
     level = float(rng.choice([rng.uniform(0, 0.03), rng.uniform(0.02, 0.09)]))

@@ -1,10 +1,11 @@
 """Train the segmenter on drawn knees, in pieces that resume.
 
     python train.py CACHE_DIR RUN_DIR --minutes 25 --plan-minutes 75 [--threads 2]
+    python train.py CACHE_DIR RUN_DIR --plan-minutes 300 --voxel 0.8 --size 96 128 128 --batch 4 --workers 12
 
 The learning rate follows the share of the planned time that is used: it stays at its peak, then falls linearly to
-nothing, so that it always comes down by the end, however slow the machine is. Training never waits for the generator: while no new knee is ready, a recent one is shown again,
-mirrored and with other noise.
+nothing, so that it always comes down by the end, however slow the machine is. Training never waits for the generator:
+while no new knee is ready, a recent one is shown again, mirrored and with other noise.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ VALIDATION = ("9013161", "9016403", "9017909", "9357383", "9364232", "9373786")
 class Config:
     """What decides the result."""
 
+    voxel_mm: float = 1.2
     size: tuple[int, int, int] = (48, 80, 64)
+    batch: int = 1
     peak_rate: float = 1.5e-3
     flat: float = 0.75
     weight_decay: float = 1e-4
@@ -58,7 +61,7 @@ def produce(cache: Path, config: Config, seed: int, out: mp.Queue) -> None:
             pool.setdefault(path, None)
         path = list(pool)[rng.integers(len(pool))]
         pool[path] = pool[path] or load_knee(path)
-        for image, target in draw(pool[path], config.size, rng):
+        for image, target in draw(pool[path], config.size, rng, voxel_mm=config.voxel_mm):
             out.put((image.half().numpy(), (target * 255).round().byte().numpy()))
 
 
@@ -92,7 +95,8 @@ def validation_set(cache: Path, config: Config) -> list[tuple[Tensor, Tensor]]:
     paths = knees(cache, validation=True)
     pairs = []
     for n in range(4 if paths else 0):
-        pairs += draw(load_knee(paths[n % len(paths)]), config.size, rng, contrasts=2)
+        knee = load_knee(paths[n % len(paths)])
+        pairs += draw(knee, config.size, rng, voxel_mm=config.voxel_mm, contrasts=2)
     return pairs
 
 
@@ -134,7 +138,8 @@ class Run:
         """Write the checkpoint, in whole or not at all."""
         part = self.path.with_suffix(".part")
         state = {"model": self.model.state_dict(), "mean": self.mean.state_dict(), "step": self.step}
-        torch.save({**state, "optimizer": self.optimizer.state_dict(), "spent": self.spent}, part)
+        state |= {"voxel_mm": self.config.voxel_mm, "spent": self.spent}
+        torch.save({**state, "optimizer": self.optimizer.state_dict()}, part)
         part.rename(self.path)
 
     def learn(self, image: Tensor, target: Tensor, share: float) -> float:
@@ -144,7 +149,9 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate) + 1e-6
         self.model.train()
-        loss = loss_of(self.model(image.to(self.device)), target.to(self.device))
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+            logits = self.model(image.to(self.device))
+        loss = loss_of(logits.float(), target.to(self.device))
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -175,33 +182,71 @@ def log_row(path: Path, row: list[object], names: list[str]) -> None:
         writer.writerow(row)
 
 
-def train(run: Run, cache: Path, *, minutes: float, plan_minutes: float) -> None:
-    """Train for ``minutes``; losses and validation scores go to CSV files in the run's folder."""
-    config, rng = run.config, np.random.default_rng(run.config.seed + run.step)
-    context = mp.get_context("spawn")
-    fresh: mp.Queue = context.Queue(maxsize=4)
-    seed = config.seed + 1 + run.step
-    worker = context.Process(target=produce, args=(cache, config, seed, fresh), daemon=True)
-    worker.start()
-    held: list[tuple[np.ndarray, np.ndarray]] = []
-    pairs = validation_set(cache, config)
-    start, already, losses, last_check, last_save, n_new = time.time(), run.spent, [], 0.0, time.time(), 0
-    while (time.time() - start) < minutes * 60:
+class Feed:
+    """Batches from processes that draw knees; while none is new, recent ones are shown again."""
+
+    def __init__(self, cache: Path, config: Config, seed: int, workers: int) -> None:
+        context = mp.get_context("spawn")
+        self.config, self.rng = config, np.random.default_rng(seed)
+        self.fresh: mp.Queue = context.Queue(maxsize=4 * workers)
+        self.held: list[tuple[np.ndarray, np.ndarray]] = []
+        self.new = 0
+        self.workers = [
+            context.Process(target=produce, args=(cache, config, seed + 1 + n, self.fresh), daemon=True)
+            for n in range(workers)
+        ]
+        for worker in self.workers:
+            worker.start()
+
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Image (1, I, J, K) and fractions (7, I, J, K): new if there is one, else seen before and changed."""
         try:
-            pair = fresh.get(block=len(held) < 8)
-            held = [*held[-config.replay + 1 :], pair]
-            n_new, is_new = n_new + 1, True
+            self.held = [*self.held[-self.config.replay + 1 :], self.next_new(wait=len(self.held) < 8)]
         except queue.Empty:
-            pair, is_new = held[rng.integers(len(held))], False
-        image = torch.from_numpy(pair[0]).float()
-        target = torch.from_numpy(pair[1]).float() / 255
-        target /= target.sum(0, keepdim=True)
-        if not is_new:
-            image, target = again(image, target, rng)
+            return again(*as_tensors(*self.held[self.rng.integers(len(self.held))]), self.rng)
+        self.new += 1
+        return as_tensors(*self.held[-1])
+
+    def next_new(self, *, wait: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Take the next pair that was never shown; where no process is left to draw one, say so and do not wait."""
+        while True:
+            try:
+                return self.fresh.get(block=wait, timeout=5)
+            except queue.Empty:
+                if not any(worker.is_alive() for worker in self.workers):
+                    raise RuntimeError("Every process that draws knees has ended; its error stands above.") from None
+                if not wait:
+                    raise
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """As many pairs as the configuration asks for, stacked."""
+        images, targets = zip(*(self.pair() for _ in range(self.config.batch)), strict=True)
+        return torch.stack(images), torch.stack(targets)
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self.workers:
+            worker.terminate()
+            worker.join()
+
+
+def as_tensors(image: np.ndarray, target: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Unpack a pair as it travels between processes: half floats, and fractions in 255ths."""
+    fractions = torch.from_numpy(target).float() / 255
+    return torch.from_numpy(image).float(), fractions / fractions.sum(0, keepdim=True)
+
+
+def train(run: Run, cache: Path, *, minutes: float, plan_minutes: float, workers: int = 1) -> None:
+    """Train for ``minutes``; losses and validation scores go to CSV files in the run's folder."""
+    feed = Feed(cache, run.config, run.config.seed + run.step, workers)
+    pairs = validation_set(cache, run.config)
+    start, already, losses, last_check, last_save = time.time(), run.spent, [], 0.0, time.time()
+    while (time.time() - start) < minutes * 60:
+        image, target = feed.batch()
         run.spent = already + time.time() - start
-        losses.append(run.learn(image[None], target[None], run.spent / 60 / plan_minutes))
+        losses.append(run.learn(image, target, run.spent / 60 / plan_minutes))
         if run.step % 10 == 0:
-            row = [run.step, round(run.spent), round(float(np.mean(losses[-10:])), 4), n_new]
+            row = [run.step, round(run.spent), round(float(np.mean(losses[-10:])), 4), feed.new]
             log_row(run.folder / "loss.csv", row, ["step", "seconds", "loss", "new_pairs"])
         if time.time() - last_check > 420:
             last_check = time.time()
@@ -213,25 +258,33 @@ def train(run: Run, cache: Path, *, minutes: float, plan_minutes: float) -> None
             last_save = time.time()
             run.save()
     run.save()
-    worker.terminate()
-    worker.join()
+    feed.close()
 
 
 def main() -> None:
     """Run one piece of training."""
+    usual = Config()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cache", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--plan-minutes", type=float, default=75)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw knees, a core each")
+    parser.add_argument("--voxel", type=float, default=usual.voxel_mm, help="mm; the network is exported for it")
+    parser.add_argument("--size", type=int, nargs=3, default=usual.size, help="voxels of a crop, multiples of 16")
+    parser.add_argument("--batch", type=int, default=usual.batch)
+    parser.add_argument("--rate", type=float, default=usual.peak_rate)
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
-    config = Config()
+    config = Config(
+        voxel_mm=arguments.voxel, size=tuple(arguments.size), batch=arguments.batch, peak_rate=arguments.rate
+    )
     (arguments.run / "config.json").write_text(json.dumps(asdict(config) | {"validation": VALIDATION}, indent=1))
     run = Run(arguments.run, config, "cuda" if torch.cuda.is_available() else "cpu")
-    train(run, arguments.cache, minutes=arguments.minutes, plan_minutes=arguments.plan_minutes)
+    plan = arguments.plan_minutes
+    train(run, arguments.cache, minutes=arguments.minutes, plan_minutes=plan, workers=arguments.workers)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_a_drawn_pair_has_fractions_that_sum_to_one_and_a_standardised_image(
     recipe: SimpleNamespace, cache: Path
 ) -> None:
     knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
-    pairs = recipe.generator.draw(knee, SIZE, np.random.default_rng(0), contrasts=3)
+    pairs = recipe.generator.draw(knee, SIZE, np.random.default_rng(0), voxel_mm=1.2)
     assert len(pairs) == 3
     for image, target in pairs:
         assert image.shape == (1, *SIZE)
@@ -70,7 +70,7 @@ def test_a_drawn_pair_has_fractions_that_sum_to_one_and_a_standardised_image(
 
 def test_the_same_seed_draws_the_same_knee(recipe: SimpleNamespace, cache: Path) -> None:
     knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
-    one, two = (recipe.generator.draw(knee, SIZE, np.random.default_rng(7))[0] for _ in range(2))
+    one, two = (recipe.generator.draw(knee, SIZE, np.random.default_rng(7), voxel_mm=1.2)[0] for _ in range(2))
     assert torch.equal(one[0], two[0])
     assert torch.equal(one[1], two[1])
 
@@ -79,7 +79,7 @@ def test_denuding_takes_cartilage_away_and_never_bone(recipe: SimpleNamespace) -
     bone = torch.linspace(-6, 6, 40)[None, None].expand(40, 40, 40).contiguous()
     union = bone - 2
     rng = np.random.default_rng(3)
-    worn = [recipe.generator.wear(bone, union, rng) for _ in range(20)]
+    worn = [recipe.generator.wear(bone, union, rng, voxel_mm=1.2) for _ in range(20)]
     assert all((u <= b + 1e-6).all() for b, u in worn)
     layers = [((u < 0) & (b > 0)).any(dim=2).float().mean() for b, u in worn]
     assert min(layers) < 0.9
@@ -89,7 +89,7 @@ def test_denuding_takes_cartilage_away_and_never_bone(recipe: SimpleNamespace) -
 def test_thick_slices_keep_the_mean_and_lose_the_detail(recipe: SimpleNamespace) -> None:
     line = torch.zeros(60)
     line[::2] = 1
-    forward, back = recipe.scanner.slice_matrices(60, 4.0, 3.5, 0.3)
+    forward, back = recipe.scanner.slice_matrices(60, 4.0, 3.5, 0.3, voxel_mm=1.2)
     seen = back @ (forward @ line)
     assert seen[5:-5].mean() == pytest.approx(0.5, abs=0.05)
     assert seen[5:-5].std() < 0.1
@@ -126,7 +126,7 @@ def test_the_quick_gradient_is_the_true_gradient(recipe: SimpleNamespace) -> Non
 def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: Path, tmp_path: Path) -> None:
     config = recipe.train.Config(size=(32, 16, 16))
     knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
-    pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), contrasts=3)
+    pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), voxel_mm=1.2)
     whole, first = (recipe.train.Run(tmp_path / name, config, "cpu") for name in ("whole", "parts"))
     first.folder.mkdir()
     losses = [whole.learn(i[None], t[None], 0.1) for i, t in pairs]
@@ -137,3 +137,25 @@ def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: 
     assert second.step == 1
     again = [second.learn(i[None], t[None], 0.1) for i, t in pairs[1:]]
     assert again == pytest.approx(losses[1:], rel=1e-3)
+
+
+def test_a_batch_on_finer_voxels_is_drawn_beside_the_training_and_ends_with_it(
+    recipe: SimpleNamespace, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(RECIPE))  # where the new process finds the recipe
+    config = recipe.train.Config(size=(16, 16, 16), voxel_mm=0.8, batch=3)
+    feed = recipe.train.Feed(cache, config, 0, 1)
+    try:
+        image, target = feed.batch()
+    finally:
+        feed.close()
+    assert image.shape == (3, 1, 16, 16, 16)
+    assert float((target.sum(1) - 1).abs().max()) < 1e-5
+    assert not any(worker.is_alive() for worker in feed.workers)
+
+
+def test_a_network_is_exported_for_the_voxels_it_was_trained_on(recipe: SimpleNamespace, tmp_path: Path) -> None:
+    run = recipe.train.Run(tmp_path, recipe.train.Config(voxel_mm=0.8), "cpu")
+    run.save()
+    spec = json.loads(recipe.export.export(run.path, tmp_path, "ours").with_suffix(".json").read_text())
+    assert spec["spacing_mm"] == [0.8, 0.8, 0.8]
