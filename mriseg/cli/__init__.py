@@ -6,6 +6,7 @@ import importlib
 import logging
 import sys
 from importlib.util import find_spec
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -84,8 +85,18 @@ def main() -> None:
     try:
         app()
     except MrisegError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escape(str(error))}")
-        sys.exit(1)
+        _fail(str(error))
+    except Exception as error:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        from mriseg.study.failures import unexpected
+
+        _fail(f"{unexpected(error)}. `mriseg --verbose` shows the traceback, which may quote headers of images.")
+
+
+def _fail(text: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escape(text)}")
+    sys.exit(1)
 
 
 def _escape(text: str) -> str:

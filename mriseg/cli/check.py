@@ -11,7 +11,8 @@ import typer
 def command(
     study: Annotated[Path, typer.Argument(help="Study folder.")],
     show_names: Annotated[
-        bool, typer.Option("--show-names", help="Say which files and folders the marks #... stand for; keep it private.")
+        bool,
+        typer.Option("--show-names", help="Say what the marks #... stand for; keep it private."),
     ] = False,
 ) -> None:
     """List what a study holds and everything that deviates: missing visits, sides, protocol, dates. Measures nothing.
@@ -30,10 +31,10 @@ def command(
 
     from mriseg.dicom import find_files, names_behind
     from mriseg.study import group, open_study
-    from mriseg.study.workflow import take_study_inventory
+    from mriseg.study.inventory_cache import study_inventory
 
     opened = open_study(study)
-    inventory = take_study_inventory(opened)
+    inventory = study_inventory(opened, anew=True)
     group.write_inventory(opened, inventory)
     colour = {"block": "red", "warn": "yellow", "note": "dim"}
     table = Table(box=None, pad_edge=False)

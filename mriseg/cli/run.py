@@ -55,13 +55,14 @@ def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
     from mriseg.report import write_study_page
     from mriseg.study import group, workflow
     from mriseg.study.corrections import keep_corrections
+    from mriseg.study.inventory_cache import study_inventory
 
     console = Console(stderr=True)
     with workflow.one_run_at_a_time(study):
         for kept in keep_corrections(study):
             console.print(f"{kept.name}: a reader's correction is kept and used.")
         with console.status("Reading the headers under dicom/ ..."):
-            inventory = workflow.take_study_inventory(study)
+            inventory = study_inventory(study)
         group.write_inventory(study, inventory)
         visits = workflow.plan_visits(study, inventory, options.only)
         workflow.write_plan(study, inventory, visits, options.jobs)

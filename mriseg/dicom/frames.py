@@ -83,6 +83,7 @@ def read_frame(path: Path, get: Get) -> Frame:
         philips_slope=number(get(PHILIPS_SCALE_SLOPE)) or None,
         raw=None,
         pixels_at=0,
+        reference_uid=text(get("FrameOfReferenceUID")),
         in_acquisition=whole(get("ImagesInAcquisition")),
     )
 

@@ -34,7 +34,7 @@ def group(frames: Sequence[Frame]) -> list[list[Frame]]:
     parts: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     directions: list[FloatArray] = []
     for frame in frames:
-        parts[(*_kind(frame), _direction(frame, directions), dict(frame.split).get("stack"))].append(frame)
+        parts[(*kind(frame), _direction(frame, directions), dict(frame.split).get("stack"))].append(frame)
     return [volume for part in parts.values() for volume in _by_repeat(part)]
 
 
@@ -46,7 +46,7 @@ def repeated(frames: Sequence[Frame]) -> list[list[Frame]]:
     return [same for same in places.values() if len(same) > 1]
 
 
-def _kind(frame: Frame) -> tuple[object, ...]:
+def kind(frame: Frame) -> tuple[object, ...]:
     """Everything in which two slices of one volume agree."""
     spacing = tuple(round(s, 4) for s in frame.pixel_spacing or ())
     echo = None if frame.echo_ms is None else round(frame.echo_ms, 3)

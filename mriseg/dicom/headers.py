@@ -109,6 +109,8 @@ def _file_header(path: Path, dataset: FileDataset, pixels_at: int, claimed: int 
     bits = whole(top("BitsAllocated")) or 0
     if rows < 1 or columns < 1 or bits not in (8, 16, 32):
         raise DicomError(f"no usable image: {rows} rows, {columns} columns, {bits} bits a pixel.")
+    if whole(top("HighBit")) not in (None, (whole(top("BitsStored")) or bits) - 1):
+        raise DicomError("the pixels do not lie in the lower bits of their words (HighBit), as they have to.")
     if rows * columns * count > MAX_VOXELS:
         raise HostileFileError(f"the header claims {columns} x {rows} x {count} pixels, more than any MR image has.")
     needed = rows * columns * count * bits // 8
@@ -158,7 +160,5 @@ def _raw_format(dataset: FileDataset, top: Get, bits: int) -> tuple[str, int] | 
     stored = whole(top("BitsStored")) or 0
     shared_words = any(whole(top(tag)) for tag in OVERLAY_BIT_POSITIONS)
     if order is None or bits not in (16, 32) or not 1 <= stored <= bits or shared_words:
-        return None
-    if whole(top("HighBit")) not in (None, stored - 1):
         return None
     return f"{order}{'i' if whole(top('PixelRepresentation')) else 'u'}{bits // 8}", stored

@@ -131,7 +131,7 @@ class Frame:
 
     Positions and directions are DICOM's LPS mm. ``split`` holds the values that may tell apart images at one position
     (temporal position, acquisition, b-value...), by name. ``pixels_at`` is the byte offset of the pixel data,
-    ``raw`` is (byte offset, numpy dtype, bits stored) of
+    ``reference_uid`` names the frame of reference, ``raw`` is (byte offset, numpy dtype, bits stored) of
     uncompressed pixels that can be read without parsing the file again. ``damage`` says why the pixels cannot
     be complete.
     """
@@ -157,6 +157,7 @@ class Frame:
     philips_slope: float | None
     raw: tuple[int, str, int] | None
     pixels_at: int
+    reference_uid: str
     in_acquisition: int | None
     damage: str = ""
 

@@ -66,6 +66,9 @@ def build(frames: Sequence[Frame]) -> Stack:
         )
     if "MOSAIC" in first.image_type:
         raise DicomError("a Siemens mosaic: many slices in one image. Export it as single slices or as enhanced MR.")
+    if len({f.reference_uid for f in frames}) > 1:
+        other = [f for f in frames if f.reference_uid != first.reference_uid]
+        raise DicomError(f"{names(other)} lie in another frame of reference than {first.label}.")
     if any(f.position is None or f.orientation is None for f in frames):
         return _unplaced(frames)
     axes = _axes(frames)

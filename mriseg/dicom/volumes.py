@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mriseg.dicom.content import holds_two_knees
-from mriseg.dicom.describe import series_header
-from mriseg.dicom.grouping import drop_copies, group
+from mriseg.dicom.describe import patient_key, series_header
+from mriseg.dicom.grouping import drop_copies, group, kind
 from mriseg.dicom.headers import FileHeader
 from mriseg.dicom.naming import stem
 from mriseg.dicom.pixels import read_pixels
 from mriseg.dicom.records import Frame, Refusal, RefusalKind, SeriesHeader
 from mriseg.dicom.stacks import Stack, build
+from mriseg.dicom.values import text
 from mriseg.dicom.walk import relative_name
 from mriseg.errors import DicomError
 from mriseg.types import Volume
@@ -71,22 +72,47 @@ class FoundVolume:
 
 
 def volumes_of(headers: Sequence[FileHeader], root: Path, refused: list[Refusal]) -> Iterator[FoundVolume]:
-    """Yield the volumes of one series; add to ``refused`` what is none."""
+    """Yield the volumes of one series; add to ``refused`` what is none.
+
+    What is left of a stack of which a part was refused is refused too: it is a piece of a knee that looks whole.
+    """
     by_file = {f.path: h for h in headers for f in h.frames}
     frames, copies = drop_copies([f for h in headers for f in h.frames])
-    candidates = group(frames)
+
+    def refuse(slices: Sequence[Frame], reason: str) -> None:
+        files = tuple(sorted({relative_name(f.path, root) for f in slices}))
+        refused.append(Refusal(name=files[0], reason=reason, kind=RefusalKind.GEOMETRY, files=files))
+
+    mixed = _mixed(headers)
+    if mixed:
+        refuse(frames, mixed)
+        return
     echoes = sorted({f.echo_ms for f in frames if f.echo_ms is not None})
-    for candidate in candidates:
+    stacks, torn = [], set()
+    for candidate in group(frames):
         kept = {id(f) for f in candidate}
         pairs = tuple(pair for pair in copies if id(pair[0]) in kept)
         try:
             stack = build(candidate)
             _check_copies(pairs)
+            stacks.append((stack, pairs))
         except DicomError as error:
-            files = tuple(sorted({relative_name(f.path, root) for f in candidate}))
-            refused.append(Refusal(name=files[0], reason=str(error), kind=RefusalKind.GEOMETRY, files=files))
-            continue
-        yield _found(stack, pairs, by_file[stack.frames[0].path], echoes, len(frames))
+            refuse(candidate, str(error))
+            torn.add(kind(candidate[0]))
+    for stack, pairs in stacks:
+        if kind(stack.frames[0]) in torn:
+            refuse(stack.frames, "the other slices of this stack were refused; a part of it is no volume.")
+        else:
+            yield _found(stack, pairs, by_file[stack.frames[0].path], echoes, len(frames))
+
+
+def _mixed(headers: Sequence[FileHeader]) -> str:
+    """Say which files carry the series identifier of another patient or study; "" where none does."""
+    owners = [(patient_key(h.get), text(h.get("StudyInstanceUID"))) for h in headers]
+    strangers = [h.frames[0].label for h, owner in zip(headers, owners, strict=True) if owner != owners[0]]
+    if not strangers:
+        return ""
+    return f"one series identifier for several patients or studies: {', '.join(strangers[:6])} differ from the others."
 
 
 def _check_copies(pairs: Sequence[tuple[Frame, Frame]]) -> None:
@@ -113,6 +139,8 @@ def _found(
     claimed = first.in_acquisition
     if claimed and claimed > in_series:
         notes.append(f"the header announces {claimed} images, this series holds {in_series}")
+    if len({(f.slope, f.intercept, f.philips_slope) for f in stack.frames}) > 1:
+        notes.append("the scaling of the pixels differs between slices; the sidecar has that of the first")
     if header.lossy:
         notes.append("the pixels were compressed with loss")
     if header.burned_in:

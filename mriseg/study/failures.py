@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from mriseg.dicom import shown
 from mriseg.errors import MrisegError
 from mriseg.files import write_json
 from mriseg.study.model import Patient
@@ -30,15 +31,20 @@ def recorded(patient: Patient, step: str, visit: str | None, work: Callable[[], 
     except MemoryError:
         message = "the machine ran out of memory; run with fewer --jobs."
     except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(PACKAGE)]
-        place = f"{Path(frames[-1].filename).relative_to(PACKAGE)}:{frames[-1].lineno}"
-        message = (
-            f"unexpected {type(error).__name__} at {place} (a defect of mriseg or a file of a kind not met before)"
-        )
+        message = unexpected(error)
     else:
         return True
     record_failure(patient, step, visit, message)
     return False
+
+
+def unexpected(error: Exception) -> str:
+    """Say what went wrong and where in the code, without the text of the error, which may quote a header."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(PACKAGE)]
+    place = f"{Path(frames[-1].filename).relative_to(PACKAGE)}:{frames[-1].lineno}"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {shown(Path(str(error.filename)).name)} ({type(error).__name__} at {place})"
+    return f"unexpected {type(error).__name__} at {place} (a defect of mriseg or a file of a kind not met before)"
 
 
 def record_failure(patient: Patient, step: str, visit: str | None, message: str) -> None:

@@ -17,10 +17,19 @@ from mriseg.study.series_rule import choose_series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenSeries:
+    """The series that is measured: its name, its UID as it may be shown, and the state of its files."""
+
+    name: str
+    series_uid: str
+    files: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """The chosen series of every visit that has one, and all findings."""
 
-    chosen: Mapping[Key, dicom.FoundVolume]
+    chosen: Mapping[Key, ChosenSeries]
     findings: tuple[Finding, ...]
 
     def blocks(self, participant: str, visit: str) -> tuple[str, ...]:
@@ -67,7 +76,12 @@ def take_inventory(
     manifest = Manifest(participants=participants, visits=config.visits, entries=entries)
     findings += check_agreement(manifest, chosen)
     findings += _unlisted_folders(paths, participants, entries)
-    return Inventory(chosen=chosen, findings=tuple(findings))
+    return Inventory(chosen={k: _series(v) for k, v in chosen.items()}, findings=tuple(findings))
+
+
+def _series(found: dicom.FoundVolume) -> ChosenSeries:
+    uid = dicom.public_uid(found.series_uid)
+    return ChosenSeries(name=found.name, series_uid=uid, files=fingerprint(found))
 
 
 def _look_at_visit(

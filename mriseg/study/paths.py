@@ -43,6 +43,11 @@ class StudyPaths:
         return self.derivatives / "group"
 
     @property
+    def inventory(self) -> Path:
+        """Inventory of the last look at ``dicom/``."""
+        return self.derivatives / "inventory.json"
+
+    @property
     def log(self) -> Path:
         """Log of the last run of the workflow."""
         return self.derivatives / "run.log"

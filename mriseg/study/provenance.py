@@ -49,8 +49,14 @@ _LIBRARIES = ("numpy", "scipy", "scikit-image", "SimpleITK", "nibabel", "pydicom
 @cache
 def code_hash(step: str) -> str:
     """Return a hash of the source and assets that make the outputs of one step; it changes when they do."""
+    return source_hash(*CODE_OF_STEP[step])
+
+
+@cache
+def source_hash(*patterns: str) -> str:
+    """Return a hash of files of the package, given by patterns relative to it."""
     digest = hashlib.sha256()
-    for pattern in CODE_OF_STEP[step]:
+    for pattern in patterns:
         for entry in sorted(PACKAGE.glob(pattern)):
             files = sorted(entry.rglob("*")) if entry.is_dir() else [entry]
             for file in files:

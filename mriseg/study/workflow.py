@@ -10,15 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mriseg import dicom
 from mriseg.errors import StudyError
 from mriseg.files import write_json
 from mriseg.study.failures import record_failure
-from mriseg.study.inventory import Inventory, fingerprint, take_inventory
+from mriseg.study.inventory import Inventory
 from mriseg.study.model import Study
 from mriseg.study.networks import network_state
 from mriseg.study.paths import sidecar_of
@@ -78,10 +77,7 @@ def write_plan(study: Study, inventory: Inventory, visits: Mapping[str, list[str
     masks: dict[str, list[str]] = {}
     for name, ids in visits.items():
         for visit in ids:
-            found = inventory.chosen[name, visit]
-            uid = dicom.public_uid(found.series_uid)
-            content = {"series_uid": uid, "name": found.name, "files": fingerprint(found)}
-            write_json(paths.series(name, visit), content)
+            write_json(paths.series(name, visit), asdict(inventory.chosen[name, visit]))
             sources = [p for p in (paths.corrected(name, visit), paths.mask(name, visit)) if p.exists()]
             if sources:
                 known = [sources[0], sidecar_of(sources[0])]  # who corrected it, where it is a correction
@@ -105,11 +101,6 @@ def sides(study: Study) -> dict[str, str | None]:
 
 def _short_hash(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def take_study_inventory(study: Study) -> Inventory:
-    """Inventory of a study as its files stand now."""
-    return take_inventory(study.paths, study.config, study.participants, study.entries)
 
 
 @contextmanager

@@ -142,6 +142,13 @@ def classic(stack: Stack, *, number: int = 3, echo: int = 1, **elements: object)
     return result
 
 
+def join(first: Dataset, others: Iterable[Dataset]) -> None:
+    """Make ``others`` belong to the series, study and frame of reference of ``first``."""
+    for ds in others:
+        for name in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"):
+            setattr(ds, name, getattr(first, name))
+
+
 def item(**elements: object) -> DicomSequence:
     """A sequence of one item."""
     ds = Dataset()

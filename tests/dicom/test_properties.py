@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def convert(slices: list[Dataset]) -> list[FoundVolume]:
         for found in good:
             assert_every_voxel_is_right(found, slices)
         assert good or result.refused or result.volumes
+        assert all(r.reason and r.files for r in result.refused)
         return good
 
 
@@ -117,7 +119,39 @@ CORRUPTIONS = {
     "TemporalPositionIdentifier": lambda v: 3,
     "SpacingBetweenSlices": lambda v: "0.1",
     "ImagesInAcquisition": lambda v: 0,
+    "FrameOfReferenceUID": lambda v: "1.2.3.4.6",
+    "PatientID": lambda v: "MRN-2",
+    "HighBit": lambda v: 15,
 }
+
+
+def drop(slices: list[Dataset], k: int, tag: str) -> None:
+    if len(slices) > 1:
+        del slices[k]
+
+
+def duplicate(slices: list[Dataset], k: int, tag: str) -> None:
+    slices.append(copy.deepcopy(slices[k]))
+
+
+def corrupt(slices: list[Dataset], k: int, tag: str) -> None:
+    setattr(slices[k], tag, CORRUPTIONS[tag](slices[k].get(tag)))
+
+
+def shuffle(slices: list[Dataset], k: int, tag: str) -> None:
+    slices[:] = slices[k:] + slices[:k][::-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(stack=stacks, data=st.data())
+def test_any_mixture_of_mishaps_never_gives_a_wrong_volume(stack: Stack, data: st.DataObject) -> None:
+    slices = classic(stack)
+    mishap = st.tuples(
+        st.sampled_from([drop, duplicate, corrupt, shuffle]), st.integers(0, 6), st.sampled_from(sorted(CORRUPTIONS))
+    )
+    for act, k, tag in data.draw(st.lists(mishap, min_size=2, max_size=4)):
+        act(slices, k % len(slices), tag)
+    convert(slices)
 
 
 @settings(max_examples=80, deadline=None)

@@ -13,7 +13,7 @@ from mriseg.dicom import FoundVolume, Scan, scan
 from mriseg.errors import DicomError
 from mriseg.geometry import apply_affine
 from mriseg.types import Side
-from tests.dicom.builders import PLANES, Stack, classic, enhanced, rotated, save
+from tests.dicom.builders import PLANES, Stack, classic, enhanced, join, rotated, save
 
 
 def assert_is(found: FoundVolume, stack: Stack, *, offset: float = 0.0) -> None:
@@ -74,8 +74,7 @@ def test_two_stacks_in_one_enhanced_object_are_parted(tmp_path: Path) -> None:
 def test_magnitude_and_phase_are_parted_and_named(tmp_path: Path) -> None:
     phase = classic(Stack(seed=2), echo=7, EchoNumbers=1, EchoTime="4.5", ImageType=["ORIGINAL", "PRIMARY", "P", "ND"])
     slices = classic(Stack())
-    for ds in phase:
-        ds.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    join(slices[0], phase)
     volumes = {v.name: v for v in found_in(tmp_path, [*slices, *phase]).volumes}
     assert sorted(volumes) == ["s003_sag-3d-dess", "s003_sag-3d-dess_phas"]
     assert_is(volumes["s003_sag-3d-dess"], Stack())
@@ -85,8 +84,7 @@ def test_magnitude_and_phase_are_parted_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tag", ["TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "InversionTime"])
 def test_repeats_are_parted_by_what_tells_them_apart(tag: str, tmp_path: Path) -> None:
     first, second = classic(Stack(), **{tag: 1}), classic(Stack(seed=2), **{tag: 2})
-    for a, b in zip(first, second, strict=True):
-        b.SeriesInstanceUID = a.SeriesInstanceUID
+    join(first[0], second)
     volumes = found_in(tmp_path, [*first, *second]).volumes
     assert len(volumes) == 2
     assert_is(volumes[0], Stack())
@@ -96,8 +94,7 @@ def test_repeats_are_parted_by_what_tells_them_apart(tag: str, tmp_path: Path) -
 def test_derived_images_are_parted_and_named(tmp_path: Path) -> None:
     slices = classic(Stack())
     derived = classic(Stack(seed=2), ImageType=["DERIVED", "SECONDARY", "M", "ND"])
-    for ds in derived:
-        ds.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    join(slices[0], derived)
     assert {v.name for v in found_in(tmp_path, [*slices, *derived]).volumes} == {
         "s003_sag-3d-dess",
         "s003_sag-3d-dess_derived",
@@ -124,8 +121,8 @@ def test_every_second_slice_missing_is_seen_in_the_header(tmp_path: Path) -> Non
 
 def test_two_slabs_far_apart_are_called_two_knees(tmp_path: Path) -> None:
     left, right = classic(Stack()), classic(Stack(origin=(120.0, -60.5, 44.0), seed=2))
+    join(left[0], right)
     for k, ds in enumerate(right):
-        ds.SeriesInstanceUID = left[0].SeriesInstanceUID
         ds.InstanceNumber = 7 + k
     assert "two knees" in refusal(tmp_path, [*left, *right])
 
@@ -168,7 +165,7 @@ def test_rounded_positions_are_accepted(tmp_path: Path) -> None:
 def test_same_position_with_other_pixels_is_refused(tmp_path: Path) -> None:
     slices = classic(Stack())
     twin = classic(Stack(seed=2))[2]
-    twin.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    join(slices[0], [twin])
     reason = refusal(tmp_path, [*slices, twin])
     assert "several images" in reason
     assert "im0002.dcm, im0006.dcm" in reason
@@ -184,7 +181,7 @@ def test_an_identical_copy_is_dropped_with_a_note(tmp_path: Path) -> None:
 def test_a_copy_with_other_pixels_is_refused(tmp_path: Path) -> None:
     slices, other = classic(Stack()), classic(Stack(seed=2))[2]
     other.SOPInstanceUID = slices[2].SOPInstanceUID
-    other.SeriesInstanceUID = slices[2].SeriesInstanceUID
+    join(slices[2], [other])
     (found,) = found_in(tmp_path, [*slices, other]).volumes
     with pytest.raises(DicomError, match="one identifier but hold different pixels"):
         found.read()
@@ -194,8 +191,9 @@ def test_a_turned_slice_does_not_join_the_stack(tmp_path: Path) -> None:
     slices = classic(Stack())
     slices[3].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     result = found_in(tmp_path, slices)
-    assert [v.header.shape[2] for v in result.volumes] == [1]
+    assert not result.volumes  # the single slice alone would look like a volume
     assert "missing" in result.refused[0].reason
+    assert "a part of it is no volume" in result.refused[1].reason
 
 
 @pytest.mark.parametrize("tag", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
@@ -262,6 +260,31 @@ def test_frame_laterality_of_enhanced_images(tmp_path: Path) -> None:
     anatomy.FrameLaterality = "R"
     ds.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
     assert found_in(tmp_path, [ds]).volumes[0].header.laterality is Side.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "expected"),
+    [
+        ("FrameOfReferenceUID", "1.2.3", "im0004.dcm, im0005.dcm lie in another frame of reference than im0000.dcm"),
+        ("PatientID", "another", "several patients or studies: im0004.dcm, im0005.dcm differ"),
+        ("StudyInstanceUID", "1.2.3", "several patients or studies: im0004.dcm, im0005.dcm differ"),
+    ],
+)
+def test_slices_of_two_scans_never_make_a_stack(tag: str, value: str, expected: str, tmp_path: Path) -> None:
+    slices = classic(Stack())
+    for ds in slices[4:]:
+        setattr(ds, tag, value)
+    assert expected in refusal(tmp_path, slices)
+
+
+def test_pixels_in_the_upper_bits_are_refused(tmp_path: Path) -> None:
+    # Read as usual they would lose their upper bits without a word.
+    slices = classic(Stack(), HighBit=15)
+    for ds in slices:
+        ds.PixelData = (np.frombuffer(ds.PixelData, np.uint16) << 4).astype(np.uint16).tobytes()
+    found = found_in(tmp_path, slices)
+    assert not found.volumes
+    assert "HighBit" in found.refused[0].reason
 
 
 def test_series_are_never_mixed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mriseg.errors import StudyError
 from mriseg.study import open_study
 from mriseg.study.draft import draft_study
-from mriseg.study.workflow import take_study_inventory
+from mriseg.study.inventory_cache import study_inventory
 from tests.dicom.builders import Stack, classic, save
 
 DATES = ("20240310", "20240909")
@@ -39,7 +39,7 @@ def test_a_draft_finds_every_visit_and_names_nobody(incoming: Path, tmp_path: Pa
     assert [str(p.side) for p in study.participants] == ["R", "R"]
     text = "".join(p.read_text() for p in (tmp_path / "study").glob("*.t*"))
     assert not [word for word in ("DOE", "ROE", "1956", "MRN", "2024") if word in text]
-    found = take_study_inventory(study)
+    found = study_inventory(study)
     assert len(found.chosen) == 4
     assert not [f for f in found.findings if f.severity == "block"]
 
@@ -52,7 +52,7 @@ def test_a_session_may_lie_in_an_archive(incoming: Path, tmp_path: Path) -> None
             path.unlink()
     folder.rmdir()
     assert draft_study(incoming, tmp_path / "study") == []
-    assert len(take_study_inventory(open_study(tmp_path / "study")).chosen) == 4
+    assert len(study_inventory(open_study(tmp_path / "study")).chosen) == 4
 
 
 def test_patients_without_identity_are_told_apart_by_their_folders(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,7 +14,7 @@ from mriseg.errors import StudyError
 from mriseg.study import open_study
 from mriseg.study.agreement import Finding
 from mriseg.study.inventory import Inventory
-from mriseg.study.workflow import take_study_inventory
+from mriseg.study.inventory_cache import study_inventory
 from tests.dicom.builders import Stack, classic, save
 
 CONFIG = """
@@ -65,7 +67,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def inventory(study: Path) -> Inventory:
-    return take_study_inventory(open_study(study))
+    return study_inventory(open_study(study))
 
 
 def blocked(study: Path) -> list[Finding]:
@@ -168,14 +170,15 @@ def test_an_id_that_an_anonymiser_gave_to_everybody_tells_nothing(study: Path) -
 
 
 def test_a_visit_may_be_an_archive(study: Path) -> None:
+    before = inventory(study)
     folder = study / "dicom/sub-01/month6"
     with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
         for path in folder.iterdir():
             archive.write(path, path.name)
     shutil.rmtree(folder)
-    found = inventory(study)
-    assert found.findings == ()
-    assert found.chosen["sub-01", "month6"].read().data.max() > 0
+    packed = inventory(study)
+    assert packed.findings == ()
+    assert packed.chosen["sub-01", "month6"].name == before.chosen["sub-01", "month6"].name
 
 
 def test_ties_and_misses_are_listed_and_nothing_is_guessed(study: Path) -> None:
@@ -211,3 +214,43 @@ def test_ties_and_misses_are_listed_and_nothing_is_guessed(study: Path) -> None:
 def test_every_condition_of_the_rule(study: Path, rule: str, fitting: int) -> None:
     (study / "study.toml").write_text(CONFIG.replace('description = "dess"', rule))
     assert len(inventory(study).chosen) == fitting
+
+
+def test_nothing_is_read_again_as_long_as_nothing_changed(study: Path) -> None:
+    inventory(study)
+    record = study / "derivatives/mriseg/inventory.json"
+    content = json.loads(record.read_text())
+    kept = {"participant_id": "sub-01", "visit": "", "severity": "note", "finding": "from the last look"}
+    record.write_text(json.dumps(content | {"findings": [kept]}))
+    assert [f.finding for f in inventory(study).findings] == ["from the last look"]
+    assert study_inventory(open_study(study), anew=True).findings == ()
+
+
+@pytest.mark.parametrize("change", ["rewritten", "time", "added", "removed", "renamed", "rule", "side", "settled"])
+def test_whatever_changes_is_looked_at_again(study: Path, change: str) -> None:
+    settle(study, "")
+    inventory(study)
+    record = study / "derivatives/mriseg/inventory.json"
+    state = json.loads(record.read_text())["state"]
+    file = study / "dicom/sub-02/month6/im0002.dcm"
+    match change:
+        case "rewritten":
+            facts = file.stat()
+            file.write_bytes(file.read_bytes())
+            os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        case "time":
+            os.utime(file, (1, 1))
+        case "added":
+            shutil.copy(file, file.with_name("more.dcm"))
+        case "removed":
+            file.unlink()
+        case "renamed":
+            file.rename(file.with_name("other.dcm"))
+        case "rule":
+            (study / "study.toml").write_text(CONFIG.replace('"dess"', '"tse"'))
+        case "side":
+            (study / "participants.tsv").write_text("participant_id\tside\nsub-01\tR\nsub-02\tR\n")
+        case "settled":
+            settle(study, "side: asked")
+    inventory(study)
+    assert json.loads(record.read_text())["state"] != state
