@@ -43,7 +43,7 @@ def command(
     source = choose_source(
         study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
     )
-    _refuse_inside(source, allocation)
+    _refuse_inside(allocation)
     hashes = source.hashes()
     lock = seal_state(source, hashes)
     comparison = _compare(source, allocation)
@@ -52,13 +52,15 @@ def command(
     _say(source, comparison, lock)
 
 
-def _refuse_inside(source: Source, allocation: Path) -> None:
-    """Keep the arms out of the study folder, where every other step could read them."""
+def _refuse_inside(allocation: Path) -> None:
+    """Keep the arms out of any study folder, where other steps could read them; a link inside one counts too."""
     from mriseg.errors import AnalysisError
 
-    if source.root is not None and allocation.resolve().is_relative_to(source.root):
+    folders = [folder for path in (allocation.absolute(), allocation.resolve()) for folder in path.parents]
+    study = next((folder for folder in folders if (folder / "study.toml").exists()), None)
+    if study is not None:
         raise AnalysisError(
-            f"{allocation} lies inside the study folder {source.root}; keep it elsewhere, so that nothing but "
+            f"{allocation} lies inside the study folder {study}; keep it elsewhere, so that nothing but "
             "`mriseg compare --allocation` can know an arm."
         )
 
@@ -82,11 +84,14 @@ def _write(source: Source, comparison: Comparison, lock: dict[str, object], inpu
     from mriseg.compare.export import comparison_json
     from mriseg.files import write_json, write_text
     from mriseg.report.results import results_page
+    from mriseg.report.results_figures import flow_diagram
     from mriseg.study.provenance import versions
 
     name = source.root.name if source.root else source.table.name
     write_json(source.out / "comparison.json", comparison_json(comparison, lock, inputs, versions()))
     write_text(source.out / "results.html", results_page(comparison, lock, inputs, title=name))
+    plan = comparison.plan
+    write_text(source.out / "comparison_flow.svg", str(flow_diagram(comparison.flow, plan.baseline, plan.followup)))
     tables = {
         "comparison_endpoints": tidy.endpoints_table(comparison),
         "comparison_values": tidy.values_table(comparison),

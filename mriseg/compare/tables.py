@@ -131,6 +131,9 @@ def check_allocation(
     need_columns(allocation, ["participant_id", "arm"], name)
     ids = clean_ids(allocation["participant_id"])
     labels = as_text(allocation["arm"])
+    ids, labels = (column[(ids != "") | (labels != "")] for column in (ids, labels))  # empty lines of a spreadsheet
+    if (ids == "").any():
+        raise AnalysisError(f"{name} gives an arm ({labels[ids == ''].iloc[0]}) to a blank participant_id.")
     twice = sorted(set(ids[ids.duplicated()]))
     if twice:
         raise AnalysisError(f"{name} lists {some(twice)} more than once; expected one arm a participant.")

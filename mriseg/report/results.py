@@ -62,7 +62,7 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
         drawn=len(drawn),
         endpoints=len(endpoints),
         scatter=scatter(comparison),
-        flow=flow_diagram(dict(comparison.flow), plan.baseline, plan.followup),
+        flow=flow_diagram(comparison.flow, plan.baseline, plan.followup),
         tests=TESTS,
         interval=interval,
         ends=ends,

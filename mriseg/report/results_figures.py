@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,7 @@ def _fitted(
     return [[(end, mean.estimate + slope * (end - middle)) for end in ends] for mean in primary.ancova.means]
 
 
-def flow_diagram(flow: dict[str, Any], baseline: str, followup: str) -> Markup:
+def flow_diagram(flow: Mapping[str, Any], baseline: str, followup: str) -> Markup:
     """CONSORT flow with the counts of this trial."""
     parts = [_box(235, 10, 250, [f"Enrolled: {flow['enrolled']}"])]
     parts += [line(360, 40, 360, 86, stroke=SOFT), line(360, 63, 520, 63, stroke=SOFT)]

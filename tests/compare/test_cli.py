@@ -72,6 +72,11 @@ def test_comparing_a_study_writes_results_beside_its_tables(study: Path) -> None
     assert set(found["inputs"]) >= {"participants.tsv", "derivatives/mriseg/group/regions.tsv", "allocation.csv"}
     tables = [group / f"comparison_{name}.tsv" for name in ("endpoints", "values", "dictionary")]
     assert all(len(pd.read_csv(t, sep="\t")) for t in tables)
+    arms = found["flow"]["arms"].values()
+    flow = (group / "comparison_flow.svg").read_text()
+    assert f">Randomised: {found['flow']['randomised']}<" in flow
+    assert all(f">Analysed: {arm['analysed']}<" in flow for arm in arms)
+    assert sum(arm["analysed"] for arm in arms) == sum(found["primary"]["n"])
 
 
 def test_one_altered_byte_of_any_measured_file_of_a_study_is_found(study: Path) -> None:
@@ -96,10 +101,17 @@ def test_one_altered_byte_of_any_measured_file_of_a_study_is_found(study: Path) 
 def test_an_allocation_inside_the_study_is_refused(study: Path) -> None:
     inside = study / "derivatives" / "allocation.csv"
     inside.write_bytes((study.parent / "allocation.csv").read_bytes())
-    result = run("compare", study, "--allocation", inside)
-    assert isinstance(result.exception, AnalysisError)
-    assert "lies inside the study folder" in str(result.exception)
-    assert not (study / "derivatives" / "mriseg" / "group" / "comparison.json").exists()
+    link = study / "link.csv"
+    link.symlink_to(study.parent / "allocation.csv")
+    group = study / "derivatives" / "mriseg" / "group"
+    table = ["--table", group / "regions.tsv", "--plan", study / "study.toml", "--out", study.parent / "out"]
+    for words in (["compare", study, "--allocation", inside], ["compare", study, "--allocation", link]):
+        result = run(*words)
+        assert isinstance(result.exception, AnalysisError)
+        assert "lies inside the study folder" in str(result.exception)
+    assert "lies inside the study folder" in str(run("compare", *table, "--allocation", inside).exception)
+    assert not (group / "comparison.json").exists()
+    assert not (study.parent / "out").exists()
 
 
 def test_wrong_use_exits_with_two(study: Path) -> None:

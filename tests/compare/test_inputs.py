@@ -79,6 +79,14 @@ def test_participant_allocated_twice(tables: Tables) -> None:
         compare((tables[0], tables[1], pd.concat([tables[2], tables[2].iloc[[3]]])))
 
 
+def test_empty_lines_of_an_allocation_are_no_participants(tables: Tables) -> None:
+    blank = pd.DataFrame({"participant_id": ["", " "], "arm": ["", ""]})
+    longer = (tables[0], tables[1], pd.concat([tables[2], blank]))
+    assert compare(longer).primary.comparison == compare(tables).primary.comparison
+    with pytest.raises(AnalysisError, match=r"gives an arm \(control\) to a blank participant_id"):
+        compare((tables[0], tables[1], pd.concat([tables[2], blank.assign(arm="control")])))
+
+
 def test_arm_with_one_patient(tables: Tables) -> None:
     tables[2]["arm"] = ["treated", *["control"] * 15]
     message = r"primary endpoint FT:dAB cannot be compared.*15 reference and 1 treated.*at least 2 in each arm"
