@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mriseg.cli._names import ShowNames, say_names
+
 
 def command(
     study: Annotated[Path, typer.Argument(help="Study folder.")],
-    show_names: Annotated[
-        bool,
-        typer.Option("--show-names", help="Say what the marks #... stand for; keep it private."),
-    ] = False,
+    show_names: ShowNames = False,
 ) -> None:
     """List what a study holds and everything that deviates: missing visits, sides, protocol, dates. Measures nothing.
 
@@ -29,7 +28,6 @@ def command(
     from rich.markup import escape
     from rich.table import Table
 
-    from mriseg.dicom import find_files, names_behind
     from mriseg.study import group, open_study
     from mriseg.study.inventory_cache import study_inventory
 
@@ -47,8 +45,6 @@ def command(
     expected = len(opened.participants) * len(opened.visit_ids)
     typer.echo(f"{len(inventory.chosen)} of {expected} visits have their series; {blocking} findings block.")
     if show_names:
-        text = " ".join(f.finding for f in inventory.findings)
-        for mark, name in names_behind(text, find_files(opened.paths.dicom)[0]).items():
-            typer.echo(f"{mark} is {name}")
+        say_names(" ".join(f.finding for f in inventory.findings), opened.paths.dicom)
     if blocking:
         raise typer.Exit(1)

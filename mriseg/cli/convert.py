@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from mriseg.cli._names import ShowNames, say_names
+
 log = logging.getLogger(__name__)
 
 
 def command(
     dicom: Annotated[Path, typer.Argument(help="Folder, zip archive or file with DICOM, at any depth.", exists=True)],
     out: Annotated[Path, typer.Argument(help="Folder for the NIfTI files and their JSON sidecars.", file_okay=False)],
+    show_names: ShowNames = False,
 ) -> None:
     """Turn every MR volume below a folder into NIfTI (`.nii.gz`) with a JSON sidecar.
 
@@ -43,6 +46,9 @@ def command(
     for refusal in refused:
         log.error("refused %s", refusal)
     if not found.volumes and not refused:
-        log.error("no MR image below %s (%d other files)", shown(dicom.name), len(found.refused))
+        example = f"; {found.refused[0]}" if found.refused else ""
+        log.error("no MR image below %s (%d other files%s)", shown(dicom.name), len(found.refused), example)
+    if show_names:
+        say_names(" ".join(map(str, refused)), dicom)
     if refused or not written:
         raise typer.Exit(1)

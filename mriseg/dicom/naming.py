@@ -20,7 +20,7 @@ KNOWN_WORDS = frozenset(
     merge swi dwi dti adc trace epi qdess echo echoes me multi multiecho loc localizer localiser scout survey pilot
     plane 3plane smartbrain calibration asset cal ref sense grappa hr hires high res lr low fast mpr recon reformat
     mip derived sub dyn dynamic pre post contrast gd t2mapping cartigram proset right left rt lt bilateral both
-    weighted spin gradient turbo propeller blade radial ute zte
+    weighted iw spin gradient turbo propeller blade radial ute zte
     """.split()  # noqa: SIM905
 )
 # What manufacturers, models, coils, sequences and image types are called.

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mriseg.cli import app
 from mriseg.dicom import distinct_path, export_all, find_shown, names_behind, public_uid, scan, shown
 from mriseg.dicom.filenames import shown_path
 from mriseg.errors import DicomError
@@ -84,3 +86,20 @@ def test_uids_of_scanners_are_replaced_alike_everywhere(tmp_path: Path) -> None:
     assert public_uid(scanner) in text
     assert found.sop_uids[0] in text  # drawn at random, and kept
     assert public_uid(public_uid(scanner)) == public_uid(scanner)
+
+
+def test_the_command_says_what_marks_stand_for_on_request(tmp_path: Path) -> None:
+    paths = save(classic(Stack()), tmp_path / "in")
+    (tmp_path / "in" / "DOE_JANE.dcm").write_bytes(paths[3].read_bytes()[:-9])
+    paths[3].unlink()
+    said = CliRunner().invoke(app, ["convert", str(tmp_path / "in"), str(tmp_path / "out")]).output
+    assert "DOE" not in said
+    asked = CliRunner().invoke(app, ["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--show-names"]).output
+    assert f"{shown('DOE_JANE.dcm')} is DOE_JANE.dcm" in asked
+
+
+def test_a_file_that_is_no_image_is_told_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"abcd")
+    result = CliRunner().invoke(app, ["convert", str(tmp_path / "a.dcm"), str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert "the mark DICM at byte 128 is missing" in caplog.text
