@@ -146,8 +146,3 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise AnalysisError(f"{path} cannot be read ({error.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AnalysisError(f"{path} is not valid TOML: {error}.") from None
-
-
-def read_plan(path: Path) -> AnalysisPlan:
-    """Read the analysis plan from ``study.toml`` or a plan file; its other parts are not looked at."""
-    return parse_plan(read_toml(path), str(path))

@@ -27,7 +27,8 @@ def figures(comparison: Comparison, sign: int = 1) -> list[float]:
     out = []
     for r in (comparison.primary, *comparison.secondary, *comparison.exploratory):
         c = r.comparison
-        ends = (c.ci_low, c.ci_high) if sign > 0 else (-c.ci_high, -c.ci_low)
+        intervals = [r.ancova.effect, *([r.judgement.interval] if r.judgement else [])]
+        ends = [e for i in intervals for e in ((i.low, i.high) if sign > 0 else (-i.high, -i.low))]
         out += [sign * c.estimate, *ends, c.p_ancova, c.p_permutation, sign * r.ancova.standardised.estimate]
         out += [sign * r.shift.estimate, c.detectable_effect, r.p_holm or 0.0]
     return out

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mriseg.compare.analysis import compare_table
-from mriseg.compare.plan import AnalysisPlan, read_plan
+from mriseg.compare.plan import AnalysisPlan, parse_plan, read_toml
 from mriseg.compare.result import Comparison
 from mriseg.compare.tables import read_table
 from mriseg.errors import AnalysisError
@@ -222,4 +222,4 @@ def test_wrong_plans(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(text)
     with pytest.raises(AnalysisError, match=message):
-        read_plan(path)
+        parse_plan(read_toml(path), str(path))

@@ -55,6 +55,11 @@ def test_halting_every_knee_by_its_own_change_takes_its_noise_away_too(normal_pi
     assert proportional > shift
 
 
+def test_the_careful_hc3_test_finds_less_in_small_arms(normal_pilot: Pilot) -> None:
+    judged = [power_at(normal_pilot, Scenario(judged_by=j), 12).simulated for j in ("permutation", "hc3")]
+    assert judged[0] > judged[1] > 0.7 * judged[0]
+
+
 def test_the_same_seed_gives_the_same_power(normal_pilot: Pilot) -> None:
     assert power_at(normal_pilot, Scenario(trials=300), 12) == power_at(normal_pilot, Scenario(trials=300), 12)
 
