@@ -217,7 +217,7 @@ def keep(part: str, figures: Any, network: Network) -> Row:
         report[part] = figures
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
-    return {k: v for k, v in report.items() if k in {part, "plates", "scores"}}
+    return {k: report[k] for k in (("plates", "scores") if part == "accuracy" else (part,))}
 
 
 def _same(one: Row, other: Row) -> bool:
