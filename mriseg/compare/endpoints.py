@@ -34,8 +34,22 @@ def compare_endpoint(trial: Trial, plan: AnalysisPlan, *, keep: npt.NDArray[np.b
     rows = rows if keep is None else rows & keep
     results, refused = compare_group(trial, plan, Group(columns=[column], rows=rows), "primary")
     if refused:
-        raise AnalysisError(f"The primary endpoint {plan.primary} cannot be compared. {refused[str(plan.primary)]}")
+        reason = " ".join([refused[str(plan.primary)], *_waiting(trial, plan)])
+        raise AnalysisError(f"The primary endpoint {plan.primary} cannot be compared. {reason}")
     return results[0]
+
+
+def _waiting(trial: Trial, plan: AnalysisPlan) -> list[str]:
+    """Say how many participants wait for a review of the primary endpoint."""
+    states = np.array(
+        [trial.availability[trial.at(v), :, trial.column(plan.primary)] for v in (plan.baseline, plan.followup)]
+    )
+    waiting = int((states == Availability.NEEDS_REVIEW).any(axis=0).sum())
+    if waiting == 0:
+        return []
+    return [
+        f"{waiting} participant(s) wait for a review: accept their label maps, or plan include_needs_review = true."
+    ]
 
 
 def compare_others(

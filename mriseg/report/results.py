@@ -11,7 +11,7 @@ from mriseg.compare.result import Comparison, EndpointResult
 from mriseg.report.render import render
 from mriseg.report.results_beside import location_rows, sensitivity_rows
 from mriseg.report.results_figures import flow_diagram, forest, scatter
-from mriseg.report.results_text import ends, figure, interval, p_text, spread
+from mriseg.report.results_text import ends, figure, interval, p_text, setting, spread
 
 FEW = 6
 SMALL = 30  # participants an arm below which HC3 is wider than it needs to be
@@ -38,6 +38,7 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
         "results.html.j2",
         title=title,
         plan=plan,
+        plan_rows={key: setting(getattr(plan, key)) for key in type(plan).model_fields},
         arms=(plan.reference, plan.treated),
         primary=primary,
         verdict=verdict(comparison),

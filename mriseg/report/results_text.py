@@ -47,3 +47,12 @@ def spread(counts: Mapping[str, Any]) -> str:
     return (
         f"{figure(counts['mean'])} ± {figure(counts['sd'])}; {figure(counts['median'])} ({low}–{high}); n {counts['n']}"
     )
+
+
+def setting(value: object) -> str:
+    """Write one key of the plan: lists with commas, yes and no, nothing as a dash."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None else str(value)

@@ -19,7 +19,7 @@ from mriseg.compare.plan import AnalysisPlan
 from mriseg.errors import AnalysisError
 from mriseg.report.results import results_page, verdict
 from mriseg.report.results_figures import ticks
-from mriseg.report.results_text import figure, p_text
+from mriseg.report.results_text import figure, p_text, setting
 
 STUDY = """
 [study]
@@ -292,6 +292,12 @@ def test_a_null_result_stands_beside_what_the_trial_could_have_found(datasets: M
 )
 def test_figures(value: float | None, text: str) -> None:
     assert figure(value) == text
+
+
+def test_settings_of_the_plan_are_written_as_a_reader_writes_them() -> None:
+    plan = AnalysisPlan(secondary=("FT:dABp", "MT:dAB"))
+    written = [setting(v) for v in (plan.secondary, plan.strata, plan.per_protocol, plan.include_needs_review, 0.05)]
+    assert written == ["FT:dABp, MT:dAB", "–", "–", "no", "0.05"]
 
 
 def test_a_p_is_never_written_as_zero() -> None:

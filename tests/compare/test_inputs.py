@@ -94,6 +94,14 @@ def test_arm_with_one_patient(tables: Tables) -> None:
         compare(tables)
 
 
+def test_values_that_nobody_has_accepted_are_named_when_too_few_are_left(tables: Tables) -> None:
+    tables[0]["state"] = "needs-review"
+    message = "No participant has both visits. 16 participant.* wait for a review: accept their label maps"
+    with pytest.raises(AnalysisError, match=message):
+        compare(tables)
+    assert sum(compare(tables, include_needs_review=True).primary.comparison.n) == 16
+
+
 def test_outcome_that_is_zero_everywhere(tables: Tables) -> None:
     area = (tables[0]["metric"] == "dAB") & (tables[0]["region"] == "FT")
     tables[0].loc[area, "value"] = 0.0
