@@ -30,6 +30,15 @@ def test_a_volume_comes_back_with_its_values_and_its_place(tmp_path: Path, obliq
     assert back.grid.same_as(oblique, tolerance_mm=1e-4)
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("turn", [(0, 1, 2), (2, 0, 1)])
+def test_an_image_of_many_slabs_in_any_memory_order(name: str, turn: tuple[int, int, int], tmp_path: Path) -> None:
+    data = np.random.default_rng(0).normal(size=(90, 100, 70)).astype(np.float32).transpose(turn)
+    grid = Grid(shape=data.shape, affine=np.diag([0.7, 0.4, 0.5, 1.0]))
+    write_volume(tmp_path / name, Volume(data=data, grid=grid))
+    np.testing.assert_array_equal(read_volume(tmp_path / name).data, data)
+
+
 def test_sform_and_qform_say_the_same(tmp_path: Path, oblique: Grid) -> None:
     write_label_map(tmp_path / "a.nii.gz", LabelMap(data=np.ones(oblique.shape, np.uint8), grid=oblique))
     header = nib.load(tmp_path / "a.nii.gz").header
