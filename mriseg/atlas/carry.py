@@ -58,6 +58,7 @@ class OnSurface:
     """Atlas values at each of V vertices of a bone surface; see :class:`BoneAtlas`."""
 
     coverage: FloatArray
+    footprint: FloatArray
     thickness_mm: FloatArray
     compartment: IntArray
 
@@ -89,17 +90,26 @@ def _start(atlas: BoneAtlas, bone: Bone, surface: Surface) -> FloatArray:
 
 def values_at(carried: Carried, vertices_mm: FloatArray, normals: FloatArray) -> OnSurface:
     """Look the atlas up at ``vertices_mm`` (V, 3) with outward ``normals``: weighted mean of near, facing vertices."""
-    fitted = Surface(vertices_mm=carried.fit.vertices_mm, faces=carried.atlas.surface.faces)
-    facing = vertex_normals(fitted)
-    distance, near = KDTree(fitted.vertices_mm).query(vertices_mm, k=6, workers=2)
-    alike = np.einsum("ijk,ik->ij", facing[near], normals)
-    weight = np.clip(alike, 1e-3, None) / (distance**2 + 0.25)
-    sound = np.isfinite(carried.atlas.thickness_mm)
+    atlas = carried.atlas
+    near, weight = _facing(carried.fit.vertices_mm, atlas, vertices_mm, normals)
+    broad, share = _facing(carried.fit.broad_mm, atlas, vertices_mm, normals)
+    sound = np.isfinite(atlas.thickness_mm)
     return OnSurface(
-        coverage=_mean(carried.atlas.coverage[near], weight),
-        thickness_mm=_mean(np.where(sound, carried.atlas.thickness_mm, 0.0)[near], weight * (sound[near] + 1e-9)),
-        compartment=np.where(_mean(carried.atlas.compartment[near], weight) > 1.5, 2, 1).astype(np.int64),
+        coverage=_mean(atlas.coverage[near], weight),
+        footprint=_mean(atlas.footprint[broad], share),
+        thickness_mm=_mean(np.where(sound, atlas.thickness_mm, 0.0)[near], weight * (sound[near] + 1e-9)),
+        compartment=np.where(_mean(atlas.compartment[near], weight) > 1.5, 2, 1).astype(np.int64),
     )
+
+
+def _facing(
+    fitted_mm: FloatArray, atlas: BoneAtlas, vertices_mm: FloatArray, normals: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Six nearest atlas vertices, laid at ``fitted_mm``, of each point, weights that drop with distance and turn."""
+    facing = vertex_normals(Surface(vertices_mm=fitted_mm, faces=atlas.surface.faces))
+    distance, near = map(np.asarray, KDTree(fitted_mm).query(vertices_mm, k=6, workers=2))
+    alike = np.einsum("ijk,ik->ij", facing[near], normals)
+    return near, np.clip(alike, 1e-3, None) / (distance**2 + 0.25)
 
 
 def _mean(values: Array, weight: FloatArray) -> FloatArray:

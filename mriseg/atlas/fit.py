@@ -38,6 +38,8 @@ class Fit:
     ----------
     vertices_mm : array, (V, 3)
         Template vertices after the fit, RAS mm of the bone.
+    broad_mm : array, (V, 3)
+        The same after size, place and the broadest bending alone, which osteophytes at the margin do not pull along.
     similarity : array, (4, 4)
         Similarity part of the fit: template mm -> bone mm.
     distance_mm : array, (V,)
@@ -45,6 +47,7 @@ class Fit:
     """
 
     vertices_mm: FloatArray
+    broad_mm: FloatArray
     similarity: FloatArray
     distance_mm: FloatArray
 
@@ -62,12 +65,12 @@ def target(surface: Surface) -> Target:
 
 
 def fit_similarity(
-    template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray, steps: int = 40
+    template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray, steps: int = 100
 ) -> FloatArray:
     """Similarity transform (4, 4) that lays ``template`` onto ``bone``, by trimmed closest points from ``start``.
 
     Closest points are taken both ways: one way alone lets the template shrink. ``weight`` (V,) is the trust in each
-    template vertex. Stops early when nothing moves by 0.02 mm.
+    template vertex. Stops early when nothing moves by 0.005 mm.
     """
     matrix = start.copy()
     normals = vertex_normals(template)
@@ -76,7 +79,7 @@ def fit_similarity(
     previous = np.full_like(template.vertices_mm, np.inf)
     for _ in range(steps):
         points = _apply(matrix, template.vertices_mm)
-        if np.abs(points - previous).max() < 0.02:
+        if np.abs(points - previous).max() < 0.005:
             break
         previous = points
         turned = normals @ (matrix[:3, :3] / np.cbrt(np.linalg.det(matrix[:3, :3]))).T
@@ -106,6 +109,7 @@ def fit(template: Surface, bone: Target, start: FloatArray, *, weight: FloatArra
     reference = points.copy()
     source = np.arange(0, len(points), SOURCE_STRIDE)
     squared = _squared_distances(reference, reference[source])
+    broad = points
     for smoothing in SMOOTHING_MM:
         kernel = np.exp(squared / np.float32(-2.0 * smoothing**2))
         for _ in range(STEPS):
@@ -115,10 +119,16 @@ def fit(template: Surface, bone: Target, start: FloatArray, *, weight: FloatArra
             pull = (trust * along)[:, None] * facing
             smooth = kernel @ np.column_stack([pull, trust])[source].astype(np.float32)
             points = points + smooth[:, :3] / (smooth[:, 3:] + 1e-3)
+        broad = points if smoothing == SMOOTHING_MM[0] else broad
     normals = vertex_normals(Surface(vertices_mm=points, faces=template.faces))
     foot, trust, facing = _pairs(points, normals, bone)
     distance = np.abs(np.einsum("ij,ij->i", foot - points, facing))
-    return Fit(vertices_mm=points, similarity=similarity, distance_mm=np.where(trust > 0, distance, np.nan))
+    return Fit(
+        vertices_mm=points,
+        broad_mm=broad,
+        similarity=similarity,
+        distance_mm=np.where(trust > 0, distance, np.nan),
+    )
 
 
 def _pairs(points: FloatArray, normals: FloatArray, bone: Target) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -25,7 +25,9 @@ class BoneAtlas:
     surface : Surface
         V vertices; femur and tibia end open at the shaft.
     coverage : array, (V,)
-        Probability that a sound knee carries cartilage here.
+        Probability that a sound knee carries cartilage here, by fits that follow each bone closely.
+    footprint : array, (V,)
+        The same by fits of size, place and the broadest bending alone.
     thickness_mm, thickness_sd_mm : array, (V,)
         Normative cartilage thickness and its spread between knees; NaN where no knee carries any.
     compartment : array, (V,) int
@@ -38,6 +40,7 @@ class BoneAtlas:
 
     surface: Surface
     coverage: FloatArray
+    footprint: FloatArray
     thickness_mm: FloatArray
     thickness_sd_mm: FloatArray
     compartment: Array
@@ -60,6 +63,7 @@ def _unpack(bone: Bone, arrays: Mapping[str, Array]) -> BoneAtlas:
     return BoneAtlas(
         surface=surface,
         coverage=part("coverage", np.float64),
+        footprint=part("footprint", np.float64),
         thickness_mm=part("thickness_mm", np.float64),
         thickness_sd_mm=part("thickness_sd_mm", np.float64),
         compartment=part("compartment", np.int64),
@@ -76,6 +80,7 @@ def pack(atlas: Mapping[Bone, BoneAtlas]) -> dict[str, Array]:
             "vertices_mm": part.surface.vertices_mm.astype(np.float32),
             "faces": part.surface.faces.astype(np.int32),
             "coverage": part.coverage.astype(np.float32),
+            "footprint": part.footprint.astype(np.float32),
             "thickness_mm": part.thickness_mm.astype(np.float32),
             "thickness_sd_mm": part.thickness_sd_mm.astype(np.float32),
             "compartment": part.compartment.astype(np.uint8),

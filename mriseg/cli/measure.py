@@ -28,7 +28,7 @@ def command(
     participant: Annotated[str, typer.Option(help="Participant id in the tables.")] = "sub-unnamed",
     baseline_id: Annotated[str, typer.Option(help="Id of the first visit in the tables.")] = "baseline",
     followup_id: Annotated[str, typer.Option(help="Id of the later visit in the tables.")] = "followup",
-    band_pct: Annotated[float, typer.Option(help="End of cMF and cLF, percent of the way from notch to back.")] = 60.0,
+    band_pct: Annotated[float, typer.Option(help="End of cMF and cLF, percent of the way from notch to back.")] = 75.0,
     min_area_mm2: Annotated[float, typer.Option(help="Smallest lesion.")] = 5.0,
 ) -> None:
     """Measure cartilage thickness, denuded area and defects of one knee at one or two visits.

@@ -15,13 +15,16 @@ from mriseg.types import Array, FloatArray
 
 STEP_MM = 0.2
 # Columns over the bone in which cartilage is looked for. They are short: on curved bone a high column leans over the
-# wall of a lesion, and convex condyles would lose bare area to it.
-HEIGHTS_MM = np.arange(-0.8, 0.81, STEP_MM)
+# wall of a lesion, and convex condyles would lose bare area to it; and a thin layer that is left fills most of one.
+HEIGHTS_MM = np.arange(-0.8, 0.21, STEP_MM)
 INWARD_MM = np.arange(0.2, 0.9, 0.2)  # below the articular surface
+MOST_MM = 7.0  # no cartilage is thicker
+BOUND, BOUND_MM = 2.0, 0.5  # a path along the normal ends where it exceeds the nearest distance by factor and summand
+ARTICULAR = 0.3  # smoothed label just below: a layer of 0.3 mm reaches it
 FACING = 0.5  # cosine between bone and articular surface: steeper is the wall of a lesion
 WALL_REACH = 2  # triangles on either side of a wall over which the smoothed label rises
-RIM_COLUMN_MM, LEAST_COLUMN_MM = 0.35, 0.12
-THIN_MM = (0.6, 0.8)  # a column beside the edge that is higher ends at a wall, also along the margin
+RIM_COLUMN_MM, LEAST_COLUMN_MM = 0.18, 0.06
+THIN_MM = (0.3, 0.4)  # a column beside the edge that is higher ends at a wall, also along the margin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +37,9 @@ class Cartilage:
         Height of cartilage in a short column on the bone, smoothed; see :func:`cover_field`.
     thickness_mm : array, (V,)
         Distance from this visit's own bone edge below the vertex to the articular surface; inf without any.
+    along_normal_mm : array, (V,)
+        The same along the normal of the bone to the first articular surface, as a cross-check; NaN where there is none
+        within reach.
     outer_mm, outer_area_mm2, outer_distance_mm : arrays, (N, 3), (N,), (N,)
         Points of the articular cartilage surface, the area that each stands for, and their distance to the bone.
     voxels_mm, voxel_mm3 : array (M, 3), float
@@ -42,6 +48,7 @@ class Cartilage:
 
     column_mm: FloatArray
     thickness_mm: FloatArray
+    along_normal_mm: FloatArray
     outer_mm: FloatArray
     outer_area_mm2: FloatArray
     outer_distance_mm: FloatArray
@@ -58,16 +65,34 @@ def cartilage_on(surface: Surface, fields: VisitFields, own: Surface, outer: Sur
     near, _ = submesh(outer, _close(outer.vertices_mm, surface.vertices_mm, reach_mm=10.0))
     joint, joint_area = _articular(near, surface, fields)
     distance, _ = closest_points(surface.vertices_mm, joint)
+    offset = _offset(surface, fields, own)
     voxels = np.argwhere(fields.cartilage).astype(np.float64)
     return Cartilage(
         column_mm=_columns(surface, fields),
-        thickness_mm=np.maximum(distance + _offset(surface, fields, own), 0.0),
+        thickness_mm=np.maximum(distance + offset, 0.0),
+        along_normal_mm=np.maximum(_along_normal(surface, fields, bound_mm=BOUND * distance + BOUND_MM) + offset, 0.0),
         outer_mm=joint.vertices_mm,
         outer_area_mm2=joint_area,
         outer_distance_mm=closest_points(joint.vertices_mm, own)[0],
         voxels_mm=fields.to_visit.inverse().apply(apply_affine(fields.grid.affine, voxels)),
         voxel_mm3=fields.grid.voxel_mm3,
     )
+
+
+def _along_normal(surface: Surface, fields: VisitFields, *, bound_mm: FloatArray) -> FloatArray:
+    """Height (V,) in mm at which the normal of each vertex first leaves the cartilage; NaN beyond ``bound_mm`` (V,).
+
+    Unbounded, a ray crosses the joint space and measures the cartilage of the other bone.
+    """
+    normals = vertex_normals(surface)
+    heights = np.arange(0.0, MOST_MM + STEP_MM, STEP_MM)
+    points = fields.to_visit.apply((surface.vertices_mm + heights[:, None, None] * normals).reshape(-1, 3))
+    field = sample(fields.outer, fields.grid, points, outside=1.0).reshape(len(heights), -1)
+    leaves = (field[:-1] <= 0) & (field[1:] > 0)
+    first = np.argmax(leaves, axis=0)
+    low, high = (np.take_along_axis(field, (first + n)[None], axis=0)[0] for n in (0, 1))
+    height = heights[first] + STEP_MM * low / np.where(high > low, low - high, -1.0)
+    return np.where(leaves.any(axis=0) & (height <= bound_mm), height, np.nan)
 
 
 def _offset(surface: Surface, fields: VisitFields, own: Surface) -> FloatArray:
@@ -115,7 +140,7 @@ def _articular(outer: Surface, bone: Surface, fields: VisitFields) -> tuple[Surf
         np.maximum(best, sample(fields.occupancy, fields.grid, points, outside=0.0), out=best)
     _, below = KDTree(bone.vertices_mm).query(outer.vertices_mm, workers=2)
     facing = np.einsum("ij,ij->i", vertex_normals(bone)[below], normals)
-    joint, _ = submesh(outer, (best > 0.5) & (facing > FACING))
+    joint, _ = submesh(outer, (best > ARTICULAR) & (facing > FACING))
     return joint, vertex_areas(joint)
 
 

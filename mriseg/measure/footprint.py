@@ -17,9 +17,10 @@ from scipy.spatial import KDTree
 from mriseg.surfaces import Surface, negative_fraction, triangle_areas, vertex_areas
 from mriseg.types import Array, FloatArray, IntArray
 
-EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
-BEYOND_MM = 5.0  # cartilage further outside of the expected area is no part of the joint surface
-SURE_MM2 = 10.0
+EXPECTED, SURE = 0.5, 0.9  # atlas coverage where cartilage should be, and where nearly every sound knee has it
+BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteophytes, not on the joint surface
+SURE_MM2 = 5.0
+MARGIN_POINTS = 24  # some centimetre of the margin to either side
 ISLAND_MM2 = 100.0
 HOLE_MM2 = 200.0
 
@@ -53,9 +54,10 @@ def opened(mask: Array, vertices_mm: FloatArray, radius_mm: float) -> Array:
 def total_area(
     surface: Surface,
     graph: sparse.csr_array,
-    coverage: FloatArray,
     covered: Sequence[Array],
     *,
+    footprint: FloatArray,
+    coverage: FloatArray,
     rim_mm: float,
     min_area_mm2: float,
 ) -> Array:
@@ -67,10 +69,13 @@ def total_area(
         Shared bone surface, V vertices.
     graph : sparse array, (V, V)
         Its edges.
-    coverage : array, (V,)
-        Probability of the atlas that a sound knee carries cartilage here, 0 to 1.
     covered : sequence of array, (V,) bool
         Where cartilage is seen at each visit.
+    footprint : array, (V,)
+        Probability of the atlas, 0 to 1, that a sound knee carries cartilage here, by a fit that osteophytes do not
+        pull along: it says how far tAB reaches.
+    coverage : array, (V,)
+        The same by a close fit: it says where bare bone is loss for sure.
     rim_mm : float
         Width under which uncovered bone along the outer edge is no loss.
     min_area_mm2 : float
@@ -78,7 +83,7 @@ def total_area(
     """
     vertices, area = surface.vertices_mm, vertex_areas(surface)
     seen = np.logical_or.reduce(list(covered))
-    expected = coverage >= EXPECTED
+    expected = footprint >= EXPECTED
     seen = _drop_small(seen & (distance_to(expected, vertices) < BEYOND_MM), graph, area, min_area_mm2)
     result = _fill(seen | expected, graph, area)
     for _ in range(2):
@@ -100,15 +105,31 @@ def _rim(
     """Uncovered part (V,) bool of ``total`` that is its outer edge and no loss.
 
     Of each uncovered part that reaches the edge this is all but what is wider than ``rim_mm``, and that stays only
-    where it reaches bone that nearly every sound knee covers.
+    where it reaches bone that nearly every sound knee covers, and only as far out as the cartilage beside it.
     """
     bare = total & uncovered
     parts = components(bare, graph)
-    edge = np.asarray((graph @ (~total).astype(float)) > 0)
+    at_edge = np.isin(parts, np.unique(parts[_beside(~total, graph) & bare]))
     wide = opened(bare, surface.vertices_mm, 0.5 * rim_mm)
     sure = np.bincount(parts, weights=area * (wide & (coverage >= SURE)), minlength=parts.max() + 1)
-    at_edge = np.isin(parts, np.unique(parts[edge & bare]))
-    return np.asarray(bare & at_edge & ~(wide & (sure[parts] >= SURE_MM2)))
+    loss = bare & wide & (sure[parts] >= SURE_MM2)
+    outside = ~total | (bare & ~loss & (coverage < SURE))
+    margin = total & ~uncovered & _beside(outside, graph)
+    return np.asarray(bare & at_edge & ~(loss & _within(margin, coverage, surface.vertices_mm)))
+
+
+def _within(margin: Array, coverage: FloatArray, vertices_mm: FloatArray) -> Array:
+    """Vertices (V,) bool that are no less likely covered than the ``margin`` (V,) of the cartilage nearest to them."""
+    if not margin.any():
+        return np.ones(len(margin), dtype=bool)
+    _, near = KDTree(vertices_mm[margin]).query(vertices_mm, k=min(MARGIN_POINTS, int(margin.sum())), workers=2)
+    level = np.median(coverage[margin][np.reshape(near, (len(margin), -1))], axis=1)
+    return np.asarray(coverage >= level)
+
+
+def _beside(mask: Array, graph: sparse.csr_array) -> Array:
+    """Vertices (V,) bool with a neighbour in ``mask`` (V,)."""
+    return np.asarray((graph @ mask.astype(float)) > 0)
 
 
 def bare_area(

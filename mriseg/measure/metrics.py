@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -34,6 +34,7 @@ UNITS = {
     "VCtAB": "mm",
     "ThCtAB_aMe": "mm",
     "ThCcAB_aMe": "mm",
+    "ThCcAB_aNo": "mm",
     "ThCtAB_aSD": "mm",
     "ThCtAB_aMav": "mm",
     "ThCcAB_aMiv": "mm",
@@ -59,8 +60,9 @@ class Pieces:
 
     Parameters
     ----------
-    code, area_mm2, bare_mm2, thickness_mm : arrays, (V,)
-        Vertices of tAB: region code, area, the uncovered part of it, thickness (0 where denuded).
+    code, area_mm2, bare_mm2, thickness_mm, along_normal_mm : arrays, (V,)
+        Vertices of tAB: region code, area, the uncovered part of it, thickness (0 where denuded), and thickness along
+        the normal (NaN where that finds none).
     outer_code, outer_area_mm2, outer_thickness_mm : arrays, (N,)
         Points of the articular cartilage surface.
     voxels : array, (22,)
@@ -71,6 +73,7 @@ class Pieces:
     area_mm2: FloatArray
     bare_mm2: FloatArray
     thickness_mm: FloatArray
+    along_normal_mm: FloatArray
     outer_code: IntArray
     outer_area_mm2: FloatArray
     outer_thickness_mm: FloatArray
@@ -102,6 +105,7 @@ def pieces(
         area_mm2=area_mm2[use],
         bare_mm2=np.minimum(bare_mm2, area_mm2)[use],
         thickness_mm=thickness_mm[use],
+        along_normal_mm=cartilage.along_normal_mm[use],
         outer_code=outer_code,
         outer_area_mm2=cartilage.outer_area_mm2,
         outer_thickness_mm=cartilage.outer_distance_mm,
@@ -111,7 +115,7 @@ def pieces(
 
 def joined(parts: list[Pieces]) -> Pieces:
     """Put the samples of several bones together; region codes do not overlap between bones."""
-    names = ("code", "area_mm2", "bare_mm2", "thickness_mm", "outer_code", "outer_area_mm2", "outer_thickness_mm")
+    names = [field.name for field in fields(Pieces) if field.name != "voxels"]
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Pieces(**arrays, voxels=np.asarray(np.sum([part.voxels for part in parts], axis=0), dtype=np.float64))
 
@@ -151,6 +155,8 @@ def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dic
     mean = _weighted(thickness, covered) * cover / total if cover > 0 else 0.0
     square = _weighted(thickness**2, covered) * cover / total if cover > 0 else 0.0
     sheet = covered > 0.5 * area
+    normal = samples.along_normal_mm[use]
+    path = np.isfinite(normal)
     return {
         "tAB": total,
         "cAB": cover,
@@ -161,6 +167,7 @@ def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dic
         "VCtAB": volume / total,
         "ThCtAB_aMe": over_total,
         "ThCcAB_aMe": over_cover,
+        "ThCcAB_aNo": _weighted(normal[path], covered[path]),
         "ThCtAB_aSD": float(np.sqrt(max(square - mean**2, 0.0))),
         "ThCtAB_aMav": _extreme(thickness * (covered / np.maximum(area, 1e-12)), area, highest=True),
         "ThCcAB_aMiv": _extreme(thickness[sheet], area[sheet], highest=False),

@@ -110,7 +110,13 @@ def _assemble(
     cover = [cover_field(c.column_mm, values.coverage, graph) for c in cartilage]
     covered = [c > 0 for c in cover]
     total = total_area(
-        surface, graph, values.coverage, covered, rim_mm=parameters.rim_mm, min_area_mm2=parameters.min_area_mm2
+        surface,
+        graph,
+        covered,
+        footprint=values.footprint,
+        coverage=values.coverage,
+        rim_mm=parameters.rim_mm,
+        min_area_mm2=parameters.min_area_mm2,
     )
     area = vertex_areas(surface)
     code = region_codes(bone, surface.vertices_mm, area, total, carried=carried, values=values, parameters=parameters)

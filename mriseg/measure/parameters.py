@@ -43,7 +43,7 @@ class MeasureParameters:
     rim_mm: float = 2.5
     min_area_mm2: float = 5.0
     central_fraction: float = 0.20
-    band_pct: float = 60.0
+    band_pct: float = 75.0
     partial_depth_pct: float = 28.0
     stable_mm2: float = 5.0
     stable_fraction: float = 0.10

@@ -34,7 +34,9 @@ def lay_atlas(
     # Where only one visit shows the bone, its mean with a field that merely goes on would be a guess.
     inner = np.array([np.max([b.min(axis=0) for b in boxes], axis=0), np.min([b.max(axis=0) for b in boxes], axis=0)])
     mean, half = mean_on_grid(fields, inner, spacing_mm=parameters.fit_spacing_mm)
-    return carry(load_atlas()[bone], bone, _largest(level_surface(mean, half)))
+    surface = level_surface(mean, half)
+    seen = np.logical_and.reduce([in_view(grid, motion.apply(surface.vertices_mm)) for _, grid, motion in fields])
+    return carry(load_atlas()[bone], bone, _largest(submesh(surface, seen)[0]))
 
 
 def side_residuals(bone: Bone, labels: LabelMap) -> tuple[float, float]:

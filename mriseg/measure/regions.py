@@ -1,7 +1,7 @@
 """Regions of the articular surface by their anatomical definitions (Eckstein et al. 2006).
 
 Names: doi:10.1016/j.joca.2006.03.005. The compartments come from the atlas; centres, bands and thirds are then drawn on
-the tAB of this knee, so that they hold their definition (20 % of tAB, 60 % of the way, thirds of area) exactly.
+the tAB of this knee, so that they hold their definition (20 % of tAB, a set part of the way, thirds of area) exactly.
 """
 
 from __future__ import annotations

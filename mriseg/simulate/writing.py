@@ -11,6 +11,7 @@ import pandas as pd
 
 from mriseg.nifti import write_label_map
 from mriseg.simulate.dicom_writer import SeriesInfo, write_series
+from mriseg.simulate.plates import WEIGHT_BEARING
 from mriseg.simulate.trial import BASELINE, FOLLOWUP, FOLLOWUP_DAY, Participant, ParticipantOutput, TrialPlan
 
 TRUTH_COLUMNS = ["participant_id", "visit", "side", "region", "kind", "defect_id", "metric", "value", "unit"]
@@ -44,6 +45,9 @@ method = "readers"
 5 = 5
 6 = 6
 
+[measure]
+band_pct = {band_pct:.1f}  # as the truth is cut
+
 [defects]
 min_area_mm2 = 5.0
 
@@ -70,6 +74,7 @@ def write_study_files(study: Path, plan: TrialPlan, people: Iterable[Participant
         baseline=BASELINE,
         followup=FOLLOWUP,
         day=FOLLOWUP_DAY,
+        band_pct=100.0 * WEIGHT_BEARING,
         pattern=plan.sequence.description.split("_")[2].lower(),
         reference=reference,
         treated=treated,

@@ -115,7 +115,7 @@ class DefectTable(_Table):
 class MeasureTable(_Table):
     """``[measure]``: ``band_pct`` ends the weight-bearing femur, in percent from notch to posterior end."""
 
-    band_pct: float = Field(default=60.0, gt=10, lt=100)
+    band_pct: float = Field(default=75.0, gt=10, lt=100)
 
 
 class StudyConfig(_Table):

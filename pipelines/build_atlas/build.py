@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.spatial import KDTree
 
 from mriseg.atlas.carry import JOINT_END, anchor
 from mriseg.atlas.fit import Fit, fit, similarity_of
@@ -44,9 +45,9 @@ def main() -> None:
     table = choose(pd.read_csv(options.labels / "labels.tsv", sep="\t"))
     knees: dict[str, Mapping[Bone, Sample]] = {}
     template: dict[Bone, Surface] = {}
-    for participant, name in zip(table["participant_id"], table["file"], strict=True):
+    for participant, name, grade in zip(table["participant_id"], table["file"], table["kl_grade"], strict=True):
         labels = to_right_knee(read_label_map(options.labels / name), Side.RIGHT)
-        knees[participant] = samples_of(labels)
+        knees[participant] = samples_of(labels, graded=not pd.isna(grade))
         if participant == REFERENCE:
             template = {bone: _cut(bone, coarse_surface(labels, bone, TEMPLATE_MM[bone])) for bone in Bone}
         print(participant, flush=True)
@@ -58,9 +59,9 @@ def main() -> None:
 
 
 def choose(table: pd.DataFrame) -> pd.DataFrame:
-    """Baseline label maps of knees with a known Kellgren-Lawrence grade of at most 2."""
+    """First label map of every knee whose Kellgren-Lawrence grade is at most 2, or not known."""
     grade = pd.to_numeric(table["kl_grade"], errors="coerce")
-    return table[(grade <= 2) & (table["month"] == 0)].sort_values("participant_id")
+    return table[~(grade > 2) & (table["month"] == 0)].sort_values("participant_id")
 
 
 def _cut(bone: Bone, surface: Surface) -> Surface:
@@ -78,7 +79,10 @@ def mean_bone(bone: Bone, template: Surface, samples: Sequence[Sample]) -> BoneA
         print(bone, turn, len(template.vertices_mm), "residual mm", np.round(residual, 2).tolist(), flush=True)
         template = Surface(vertices_mm=_mean_shape(template, fits), faces=template.faces)
     shaft = shaft_axis(bone, [sample.goal for sample in samples], fits)
-    coverage, thickness, spread = _cartilage(bone, template, samples, fits)
+    coverage, footprint = (
+        _coverage(bone, template, samples, p) for p in ([f.vertices_mm for f in fits], [f.broad_mm for f in fits])
+    )
+    thickness, spread = (_filled(values, coverage >= 0.5, template) for values in _thickness(template, samples, fits))
     axes, compartment, notch = frame(bone, template, coverage >= 0.5, shaft)
     area = vertex_areas(template)
     print(
@@ -89,6 +93,7 @@ def mean_bone(bone: Bone, template: Surface, samples: Sequence[Sample]) -> BoneA
     return BoneAtlas(
         surface=Surface(vertices_mm=template.vertices_mm - template.vertices_mm.mean(axis=0), faces=template.faces),
         coverage=coverage,
+        footprint=footprint,
         thickness_mm=thickness,
         thickness_sd_mm=spread,
         compartment=compartment,
@@ -112,24 +117,37 @@ def _mean_shape(template: Surface, fits: Sequence[Fit]) -> FloatArray:
     return np.asarray(np.mean(aligned, axis=0) / size, dtype=np.float64)
 
 
-def _cartilage(
-    bone: Bone, template: Surface, samples: Sequence[Sample], fits: Sequence[Fit]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Coverage, median thickness and robust SD (V,) each. A bare spot inside a footprint is filled: it is disease."""
+def _coverage(bone: Bone, template: Surface, samples: Sequence[Sample], places: Sequence[FloatArray]) -> FloatArray:
+    """Share of knees (V,) with cartilage at the ``places`` of the vertices. A bare spot inside is filled: disease."""
     graph = adjacency(template)
-    thickness = np.array([s.thickness_at(f.vertices_mm) for s, f in zip(samples, fits, strict=True)])
-    prints = np.array([_footprint(np.isfinite(t), graph, PLATES[bone]) for t in thickness])
+    covered = [np.isfinite(s.thickness_at(p)) for s, p in zip(samples, places, strict=True)]
+    prints = np.array([_footprint(c, graph, PLATES[bone]) for c in covered])
+    return np.clip(_smooth(prints.mean(axis=0), np.ones(prints.shape[1], dtype=bool), graph, 1), 0.0, 1.0)
+
+
+def _thickness(template: Surface, samples: Sequence[Sample], fits: Sequence[Fit]) -> tuple[FloatArray, FloatArray]:
+    """Median thickness and robust SD (V,) of the graded knees; NaN where fewer than three carry cartilage."""
+    graph = adjacency(template)
+    graded = [(s, f) for s, f in zip(samples, fits, strict=True) if s.graded]
+    thickness = np.array([s.thickness_at(f.vertices_mm) for s, f in graded])
     known = np.isfinite(thickness).sum(axis=0) >= LEAST_KNEES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         middle = np.nanmedian(thickness, axis=0)
         spread = 1.4826 * np.nanmedian(np.abs(thickness - middle), axis=0)
-    everywhere = np.ones(len(known), dtype=bool)
     return (
-        np.clip(_smooth(prints.mean(axis=0), everywhere, graph, 1), 0.0, 1.0),
         np.where(known, _smooth(middle, known, graph, 2), np.nan),
         np.where(known, _smooth(spread, known, graph, 4), np.nan),
     )
+
+
+def _filled(values: FloatArray, wanted: Array, template: Surface) -> FloatArray:
+    """Give ``wanted`` vertices (V,) without a value that of the nearest with one: the margin, where few knees reach."""
+    known, bare = np.isfinite(values), wanted & ~np.isfinite(values)
+    _, near = KDTree(template.vertices_mm[known]).query(template.vertices_mm[bare])
+    result = values.copy()
+    result[bare] = values[known][near]
+    return result
 
 
 def _footprint(covered: Array, graph: sparse.csr_array, plates: int) -> Array:

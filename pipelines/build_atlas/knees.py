@@ -21,11 +21,15 @@ FAR_MM = 1.5  # from the template to the nearest measured point of the bone
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """One bone of one knee: surface to fit, and at fine points of the bone the thickness, NaN where uncovered."""
+    """One bone of one knee: surface to fit, and at fine points of the bone the thickness, NaN where uncovered.
+
+    ``graded`` says that the knee is known to be of a low Kellgren-Lawrence grade.
+    """
 
     goal: Target
     tree: KDTree
     thickness_mm: FloatArray
+    graded: bool
 
     def thickness_at(self, points_mm: FloatArray) -> FloatArray:
         """Thickness (V,) at the closest fine points; NaN where uncovered or off the bone."""
@@ -40,12 +44,12 @@ def coarse_surface(labels: LabelMap, bone: Bone, spacing_mm: float) -> Surface:
     return level_surface(on_grid(field, grid, RigidTransform.identity(), half), half)
 
 
-def samples_of(labels: LabelMap) -> Mapping[Bone, Sample]:
+def samples_of(labels: LabelMap, *, graded: bool) -> Mapping[Bone, Sample]:
     """All bones of a right knee."""
-    return {bone: _sample(labels, bone) for bone in Bone}
+    return {bone: _sample(labels, bone, graded) for bone in Bone}
 
 
-def _sample(labels: LabelMap, bone: Bone) -> Sample:
+def _sample(labels: LabelMap, bone: Bone, graded: bool) -> Sample:
     near = crop_around(labels, label_points(labels, bone.cartilage), margin_mm=8.0)
     fields = visit_fields(near, bone, RigidTransform.identity(), smoothing_mm=0.5, coverage_smoothing_mm=0.4)
     half = isotropic_grid(_corners(near.grid), 0.8, margin_mm=0.0)
@@ -56,7 +60,7 @@ def _sample(labels: LabelMap, bone: Bone) -> Sample:
     cover = cover_field(cartilage.column_mm, np.zeros(len(surface.vertices_mm)), graph)
     thickness: Array = np.where((cover > 0) & np.isfinite(cartilage.thickness_mm), cartilage.thickness_mm, np.nan)
     coarse = coarse_surface(labels, bone, FIT_SPACING_MM)
-    return Sample(goal=target(coarse), tree=KDTree(surface.vertices_mm), thickness_mm=thickness)
+    return Sample(goal=target(coarse), tree=KDTree(surface.vertices_mm), thickness_mm=thickness, graded=graded)
 
 
 def _corners(grid: Grid) -> FloatArray:

@@ -28,6 +28,9 @@ def test_sphere_area_and_shell_thickness(spacing, area_pct, thickness_mm):
     polar = np.arccos(surface.vertices_mm[:, 2] / np.linalg.norm(surface.vertices_mm, axis=1))
     sound = polar > cap_angle(RADIUS, 60.0) + 0.15
     assert np.average(cartilage.thickness_mm[sound], weights=area[sound]) == pytest.approx(THICKNESS, abs=thickness_mm)
+    along = cartilage.along_normal_mm[sound]
+    assert np.isfinite(along).mean() > 0.99
+    assert np.nanmean(along) == pytest.approx(THICKNESS, abs=thickness_mm)
     shell = np.linalg.norm(cartilage.outer_mm, axis=1) - RADIUS
     assert np.abs(cartilage.outer_distance_mm - shell).mean() < thickness_mm
 

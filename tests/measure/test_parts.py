@@ -37,7 +37,7 @@ ATLAS = np.clip((14.0 - RADIUS) / 4.0, 0.0, 1.0)  # half at 12 mm, sure within 1
 
 
 def total(*covered):
-    return total_area(SHEET, GRAPH, ATLAS, list(covered), rim_mm=2.5, min_area_mm2=5.0)
+    return total_area(SHEET, GRAPH, list(covered), footprint=ATLAS, coverage=ATLAS, rim_mm=2.5, min_area_mm2=5.0)
 
 
 def disc(x, y, radius):
