@@ -10,7 +10,10 @@ from mriseg.types import Bone, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Limits of the assessment, set between right and wrong pairs of real knees by benchmarks/registration_real.py.
+    """Limits of the assessment.
+
+    Those of surfaces lie between right and wrong pairs of real knees (benchmarks/registration_real.py), those of images
+    between clean and disturbed simulated ones (benchmarks/registration.py, part failures).
 
     Parameters
     ----------
@@ -24,8 +27,10 @@ class Thresholds:
     review_overlap, failed_overlap : float
         Share of the bone surfaces that both fields of view show.
     review_similarity, failed_similarity : float
-        Local correlation of the images around the bone: above 0.95 for one sequence twice, 0.3 to 0.5 with
-        gross motion.
+        Local correlation of the images around the bone: 0.98 for one sequence twice, 0.96 for two, 0.5 to 0.8 where the
+        bones grew for years. A leg that trembles by 2 mm during the scan 0.4 to 0.7, by 4 mm 0.3 to 0.4.
+    whole_similarity : float
+        Least local correlation of two whole knees as one block, whose bones move against each other.
     review_shift_mm : float
         Distance between the pose of the surfaces and that of the images.
     coarse_spacing_mm : float
@@ -46,7 +51,8 @@ class Thresholds:
     review_overlap: float = 0.6
     failed_overlap: float = 0.3
     review_similarity: float = 0.6
-    failed_similarity: float = 0.2
+    failed_similarity: float = 0.3
+    whole_similarity: float = 0.6
     review_shift_mm: float = 0.6
     coarse_spacing_mm: float = 1.6
     review_rotation_deg: float = 35.0

@@ -26,8 +26,15 @@ def register_whole(baseline: Volume, followup: Volume, limits: Thresholds) -> Re
     for sigma, spacing in ((2.0, 4.0), (1.0, 2.5)):
         fields = _fields(baseline, followup, sigma)
         transform = _climb(fields, transform, spacing_mm=spacing, iterations=20)
-    fields = _fields(baseline, followup, 1.0)
+    return Registration(bones=dict.fromkeys(Bone, _judged(fields, transform, limits)))
+
+
+def _judged(fields: tuple[Field, Field], transform: RigidTransform, limits: Thresholds) -> BoneRegistration:
+    """Figures and verdict: coarse at best, failed where the images share too little or do not agree."""
     band, shared = _lattice(fields, transform, 2.5)
+    if shared < LEAST_SHARED:
+        reason = f"the two images share only {shared:.0%} of what they show (limit {LEAST_SHARED:.0%})"
+        return BoneRegistration(transform=transform, verdict=Verdict.FAILED, reasons=(reason,))
     centre = np.asarray(band.points_mm.mean(axis=0), dtype=np.float64)
     final = agreement(fields, band, transform, centre)
     figures = {
@@ -36,13 +43,12 @@ def register_whole(baseline: Volume, followup: Volume, limits: Thresholds) -> Re
         "rotation_deg": rotation_deg(transform),
     }
     verdict, reason = Verdict.COARSE, "no label maps: the whole knee was aligned as one block, bones not one by one"
-    if not final.similarity >= limits.review_similarity:
+    if not final.similarity >= limits.whole_similarity:
         verdict = Verdict.FAILED
-        reason = f"the images do not agree (correlation {final.similarity:.2f}, limit {limits.review_similarity:g})"
-    result = BoneRegistration(
+        reason = f"the images do not agree (correlation {final.similarity:.2f}, limit {limits.whole_similarity:g})"
+    return BoneRegistration(
         transform=transform, verdict=verdict, reasons=(reason,), similarity=final.similarity, figures=figures
     )
-    return Registration(bones=dict.fromkeys(Bone, result))
 
 
 def _search(baseline: Volume, followup: Volume) -> RigidTransform:

@@ -158,3 +158,15 @@ def test_without_label_maps_noise_is_a_failure(baseline):
     second = Volume(data=noise, grid=baseline.volume.grid)
     result = register(baseline.volume, second, baseline_labels=None, followup_labels=None)
     assert result.bones[Bone.TIBIA].verdict is Verdict.FAILED
+
+
+def test_without_label_maps_images_that_share_no_place_or_no_contrast_are_a_failure():
+    def image(level: float, x: float) -> Volume:
+        noise = np.random.default_rng(1).normal(0.0, 1.0, (20, 24, 24)) * (level > 0)
+        grid = Grid(shape=noise.shape, affine=np.array([[3, 0, 0, x], [0, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]]))
+        return Volume(data=(level + 10.0 * noise).astype(np.float32), grid=grid)
+
+    for blank, reason in ((image(0.0, 0.0), "do not agree"), (image(0.0, 900.0), "share only 0%")):
+        result = register(image(100.0, 0.0), blank, baseline_labels=None, followup_labels=None)
+        assert {r.verdict for r in result.bones.values()} == {Verdict.FAILED}
+        assert reason in result.bones[Bone.TIBIA].reasons[0]
