@@ -1,8 +1,9 @@
 """Measure real label maps: false loss in sound knees, areas against the field's ranges, repeatability over years, time.
 
-Usage: python benchmarks/measuring_real.py LABELS [--pairs 18]. LABELS is the folder of *_dseg.nii.gz with
-labels.tsv. Every map is measured as a single visit, so that nothing is shared between the visits of a knee. Writes
-benchmarks/results/measuring_real.json.
+Usage: python benchmarks/measuring_real.py LABELS [--pairs 18] [--readings TABLE]. LABELS is the folder of *_dseg.nii.gz
+with labels.tsv. Every map is measured as a single visit, so that nothing is shared between the visits of a knee. TABLE
+holds manual readings (oai_manual_readings.tsv): the group means of their first visits at Kellgren-Lawrence 0 to 2 stand
+beside ours. Writes benchmarks/results/measuring_real.json.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("labels", type=Path)
     parser.add_argument("--pairs", type=int, default=18)
-    parser.add_argument("--band-pct", type=float, default=60.0)
+    parser.add_argument("--band-pct", type=float, default=MeasureParameters().band_pct)
+    parser.add_argument("--readings", type=Path)
     options = parser.parse_args()
     table = pd.read_csv(options.labels / "labels.tsv", sep="\t")
     paired = table[table["participant_id"].duplicated(keep=False)]
@@ -39,7 +41,7 @@ def main() -> None:
     for _, row in pd.concat([sound, paired[paired["participant_id"].isin(chosen)]]).iterrows():
         rows.append(one(options.labels, row, options.band_pct))
         print(rows[-1], flush=True)
-    summary = summarise(pd.DataFrame(rows))
+    summary = summarise(pd.DataFrame(rows), thickness_ranges(options.readings) if options.readings else {})
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"summary": summary, "maps": rows}, indent=1) + "\n")
     for name, value in summary.items():
@@ -67,7 +69,23 @@ def one(folder: Path, row: pd.Series, band_pct: float) -> dict[str, object]:
     return out
 
 
-def summarise(maps: pd.DataFrame) -> dict[str, object]:
+def thickness_ranges(readings: Path) -> dict[str, tuple[float, float]]:
+    """Lowest and highest group mean of ThCtAB by plate, over the Kellgren-Lawrence grades 0 to 2 at the first visit."""
+    table = pd.read_csv(readings, sep="\t").query("month == 0 and kl_grade_baseline <= 2")
+    means = table.groupby("kl_grade_baseline")[[f"{plate}_ThCtAB_aMe" for plate in PLATES]].mean()
+    return {plate: (means[f"{plate}_ThCtAB_aMe"].min(), means[f"{plate}_ThCtAB_aMe"].max()) for plate in PLATES}
+
+
+def rms_cv(pairs: pd.DataFrame, column: str) -> tuple[float, float, int]:
+    """Root mean square CV and mean change between the visits, in percent, and the number of knees with both."""
+    ordered = pairs.sort_values("month").groupby("participant")[column].agg(["first", "last", "mean", "count"])
+    both = ordered.query("count == 2")
+    change = (both["last"] - both["first"]) / both["mean"]
+    return 100 * float(np.sqrt((change**2 / 2).mean())), 100 * float(change.mean()), len(both)
+
+
+def summarise(maps: pd.DataFrame, thickness: dict[str, tuple[float, float]]) -> dict[str, object]:
+    maps["tAB_femorotibial"] = sum(maps[f"tAB_{plate}"] for plate in PLATES)
     sound = maps[maps["kl"].notna()]
     pairs = maps[maps["kl"].isna()]
     out: dict[str, object] = {}
@@ -77,11 +95,12 @@ def summarise(maps: pd.DataFrame) -> dict[str, object]:
     for plate, (low, high) in RANGES_CM2.items():
         mean = maps.drop_duplicates("participant")[f"tAB_{plate}"].mean() / 100.0
         out[f"tAB {plate} cm2, mean (range {low} to {high})"] = round(float(mean), 2)
-    for plate in PLATES:
-        ratio = pairs.groupby("participant")[f"tAB_{plate}"].agg(["min", "max", "mean", "count"]).query("count == 2")
-        if len(ratio):
-            spread = (ratio["max"] - ratio["min"]) / np.sqrt(2) / ratio["mean"]
-            out[f"tAB {plate}: RMS CV % over {len(ratio)} pairs"] = round(100 * float(np.sqrt((spread**2).mean())), 2)
+    for plate, (low, high) in thickness.items():
+        mean = maps.drop_duplicates("participant")[f"Th_{plate}"].mean()
+        out[f"ThCtAB {plate} mm, mean (readers {low:.2f} to {high:.2f})"] = round(float(mean), 2)
+    for name in (*PLATES, "femorotibial") if len(pairs) else ():
+        spread, growth, count = rms_cv(pairs, f"tAB_{name}")
+        out[f"tAB {name}: RMS CV %, mean change % over {count} pairs"] = [round(spread, 2), round(growth, 2)]
     out["wall s a visit, median"] = float(maps["wall_s"].median())
     out["CPU s a visit, median"] = float(maps["cpu_s"].median())
     out["peak memory GiB"] = float(maps["peak_gib"].max())
