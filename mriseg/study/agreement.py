@@ -1,6 +1,6 @@
 """Do the headers say the same person, visit, date and knee as the manifest? A contradiction blocks until it is settled.
 
-Header values never leave this module: a finding says what kind of value contradicts what, not the value.
+Values that identify a patient never leave this module: a finding says which kind of value contradicts which.
 """
 
 from __future__ import annotations
@@ -8,50 +8,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from mriseg import dicom
-from mriseg.study.config import VisitTable
-from mriseg.study.manifest import Participant, VisitEntry
+from mriseg.study.findings import Finding, Key, Manifest
 from mriseg.types import Side
 
-Key = tuple[str, str]  # participant, visit
 MANY = 3  # participants under one patient id: an anonymiser wrote it
 SIDE_WORDS = {"left": Side.LEFT, "lt": Side.LEFT, "right": Side.RIGHT, "rt": Side.RIGHT}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of ``inventory.tsv``; ``severity`` is block, warn or note."""
-
-    participant_id: str
-    visit: str
-    severity: str
-    finding: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What a person wrote down: participants, visits in their order, and the rows of ``visits.tsv``."""
-
-    participants: tuple[Participant, ...]
-    visits: tuple[VisitTable, ...]
-    entries: Mapping[Key, VisitEntry]
-
-    def contradiction(self, key: Key, topic: str, text: str) -> Finding:
-        """Return a finding that blocks, or a note with the remark that settles its topic in ``visits.tsv``."""
-        name, visit = key
-        remark = self.entries[key].settled.get(topic, "") if key in self.entries else ""
-        advice = f"Settled: {remark}" if remark else f"Mend it, or settle it in visits.tsv: `settled` = {topic}: WHY."
-        severity = "note" if remark else "block"
-        text = f"{name} {visit}: {text} {advice}"
-        return Finding(participant_id=name, visit=visit, severity=severity, finding=text)
-
-    @staticmethod
-    def remark(key: Key, severity: str, text: str) -> Finding:
-        """Return a finding that blocks nothing."""
-        return Finding(participant_id=key[0], visit=key[1], severity=severity, finding=f"{key[0]} {key[1]}: {text}")
 
 
 def check_agreement(manifest: Manifest, chosen: Mapping[Key, dicom.FoundVolume]) -> list[Finding]:

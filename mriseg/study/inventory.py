@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mriseg import dicom
 from mriseg.errors import MrisegError
-from mriseg.study.agreement import Finding, Key, Manifest, check_agreement
+from mriseg.study.agreement import check_agreement
 from mriseg.study.config import SeriesRule, StudyConfig
+from mriseg.study.findings import Finding, Key, Manifest
 from mriseg.study.manifest import Participant, VisitEntry
 from mriseg.study.paths import StudyPaths
 from mriseg.study.series_rule import choose_series

@@ -11,12 +11,19 @@ from typing import Any
 from mriseg import dicom
 from mriseg.errors import DicomError
 from mriseg.files import read_json, write_json
-from mriseg.study.agreement import Finding
+from mriseg.study.findings import Finding
 from mriseg.study.inventory import ChosenSeries, Inventory, take_inventory, visit_folder
 from mriseg.study.model import Study
 from mriseg.study.provenance import source_hash
 
-CODE = ("dicom", "study/agreement.py", "study/inventory*.py", "study/manifest.py", "study/series_rule.py")
+CODE = (
+    "dicom",
+    "study/agreement.py",
+    "study/findings.py",
+    "study/inventory*.py",
+    "study/manifest.py",
+    "study/series_rule.py",
+)
 
 
 def study_inventory(study: Study, *, anew: bool = False) -> Inventory:

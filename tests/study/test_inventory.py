@@ -12,7 +12,7 @@ import pytest
 
 from mriseg.errors import StudyError
 from mriseg.study import open_study
-from mriseg.study.agreement import Finding
+from mriseg.study.findings import Finding
 from mriseg.study.inventory import Inventory
 from mriseg.study.inventory_cache import study_inventory
 from tests.dicom.builders import Stack, classic, save
