@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.commands import SAMPLE, mriseg, tree_hash
+from tests.end_to_end.identified import identify
 
 
 @contextmanager
@@ -23,25 +25,32 @@ def _locked(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class SampleRun:
-    """The study folder after `mriseg run`, what the command printed, and DICOM hashes before and after."""
+    """The study folder after `mriseg run`, what the command printed, DICOM hashes before, and what names patients."""
 
     study: Path
     returncode: int
     output: str
     dicom_before: str
+    identities: list[str]
 
 
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SampleRun:
-    """Run the sample trial once, however many test processes there are."""
+    """Run the sample trial, as a hospital would send it, once, however many test processes there are."""
     base = tmp_path_factory.getbasetemp()
     base = base if worker_id == "master" else base.parent
     study, record = base / "sample" / "study", base / "sample" / "record"
     with _locked(base / "sample.lock"):
         if not record.exists():
             shutil.copytree(SAMPLE / "study", study, ignore=shutil.ignore_patterns("derivatives"))
+            identities = identify(study / "dicom")
             before = tree_hash(study / "dicom")
             result = mriseg("run", study)
-            record.write_text(f"{result.returncode}\n{before}\n{result.stdout}{result.stderr}", encoding="utf-8")
-    code, before, output = record.read_text(encoding="utf-8").split("\n", 2)
-    return SampleRun(study=study, returncode=int(code), output=output, dicom_before=before)
+            facts = {
+                "returncode": result.returncode,
+                "output": result.stdout + result.stderr,
+                "dicom_before": before,
+                "identities": identities,
+            }
+            record.write_text(json.dumps(facts), encoding="utf-8")
+    return SampleRun(study=study, **json.loads(record.read_text(encoding="utf-8")))
