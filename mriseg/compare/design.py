@@ -86,11 +86,15 @@ def common_columns(people: pd.DataFrame, plan: AnalysisPlan) -> Common:
     columns = np.hstack([part for _, part, _ in blocks])
     keep, dropped = independent(columns)
     notes += [f"{names[i]} says nothing that the other columns do not, and was left out." for i in dropped]
+    cells = _cells(people, plan.strata)
+    lone = int((np.bincount(cells) == 1).sum()) if len(plan.strata) > 1 else 0
+    if lone:
+        notes.append(f"{lone} participant(s) are alone where the strata cross: permutations leave them in their place.")
     return Common(
         columns=columns[:, keep],
         names=tuple(names[i] for i in keep),
         grid=np.concatenate([point for _, _, point in blocks])[keep],
-        cells=_cells(people, plan.strata),
+        cells=cells,
         notes=tuple(notes),
     )
 

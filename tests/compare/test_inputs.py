@@ -133,6 +133,16 @@ def test_participant_alone_in_a_stratum_is_a_limitation(tables: Tables) -> None:
     assert sum(found.primary.comparison.n) == 15
 
 
+def test_participants_alone_where_strata_cross_are_a_limitation(tables: Tables) -> None:
+    people = tables[1].assign(sex=["F", "M"] * 8, site=["Basel"] * 8 + ["Kyoto"] * 8)
+    people.loc[0, "sex"] = "other"
+    people.loc[8, "sex"] = "other"
+    found = compare((tables[0], people, tables[2]), strata=("site", "sex"))
+    assert found.notes == (
+        "2 participant(s) are alone where the strata cross: permutations leave them in their place.",
+    )
+
+
 def test_the_one_knee_with_another_baseline_is_left_out_by_its_leverage(tables: Tables) -> None:
     values, arm = tables[0], dict(tables[2].itertuples(index=False))
     rows = (values["visit"] == "baseline") & (values["region"] == "FT") & (values["metric"] == "dAB")
