@@ -15,6 +15,7 @@ SMOOTHING_MM = 1.0
 # 1.9, 1.4 and 1.3 mm. Slices of 3.5 mm change neither.
 RESIDUAL_MM = 0.45
 BEND_MM = {Bone.FEMUR: 2.4, Bone.TIBIA: 1.8, Bone.PATELLA: 1.7}
+LEAST_SEEN = 0.8  # of the joint surface; those 52 show 96 % and more
 LEAST_MM3 = 3_000.0  # a smaller piece is no bone, which the volumes say already
 
 
@@ -40,11 +41,13 @@ def shape_doubts(label_map: LabelMap) -> list[str]:
 
 def judged(bone: Bone, fitted: Carried) -> list[str]:
     """Reasons to doubt a bone after the fit: stricter than measuring is, which must cope with every real knee."""
-    reasons = list(fitted.reasons)
-    if not reasons and fitted.residual_mm > RESIDUAL_MM:
+    reasons = []
+    if fitted.residual_mm > RESIDUAL_MM:
         reasons.append(f"the atlas lies {fitted.residual_mm:.2f} mm off it (expected under {RESIDUAL_MM} mm)")
-    if not reasons and fitted.bend_mm > BEND_MM[bone]:
+    if fitted.bend_mm > BEND_MM[bone]:
         reasons.append(f"it differs from the atlas by {fitted.bend_mm:.1f} mm (expected under {BEND_MM[bone]} mm)")
+    if fitted.seen < LEAST_SEEN:
+        reasons.append(f"only {100 * fitted.seen:.0f} % of its joint surface is in the image")
     return [f"The shape of the {bone} is doubtful: {'; '.join(reasons)}."] if reasons else []
 
 

@@ -14,6 +14,15 @@ from mriseg.segment import Network, Segmentation, segment
 from mriseg.types import Grid, Label, LabelMap, Side, Verdict, Volume
 
 Knee = tuple[Volume, LabelMap]
+# What the shipped draft reaches on this image, less 0.03 to 0.06; never lowered, raised with every new network.
+LEAST_DICE = {
+    Label.FEMUR: 0.80,
+    Label.FEMORAL_CARTILAGE: 0.68,
+    Label.TIBIA: 0.79,
+    Label.TIBIAL_CARTILAGE: 0.72,
+    Label.PATELLA: 0.62,
+    Label.PATELLAR_CARTILAGE: 0.52,
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +37,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 def test_bones_and_cartilage_of_a_simulated_knee_are_found(knee: Knee, result: Segmentation) -> None:
     truth = knee[1]
     assert result.label_map.grid is knee[0].grid
-    for label, least in ((Label.FEMUR, 0.7), (Label.TIBIA, 0.7), (Label.FEMORAL_CARTILAGE, 0.5)):
+    for label, least in LEAST_DICE.items():
         assert dice(result.label_map.data == label, truth.data == label) > least, label
 
 
