@@ -39,12 +39,12 @@ class Part:
 
 PARTS = {
     "accuracy": Part(rows=accuracy.same_sequence, summary=accuracy.summary, knees=7),
-    "across": Part(rows=accuracy.across_sequences, summary=accuracy.summary, knees=5),
-    "thick": Part(rows=accuracy.thick_slices, summary=accuracy.summary, knees=4),
-    "exclusion": Part(rows=accuracy.exclusion, summary=accuracy.exclusion_summary, knees=4),
-    "failures": Part(rows=failures.wrong_pairs, summary=failures.summary, knees=4),
-    "starts": Part(rows=failures.random_starts, summary=failures.starts_summary, knees=5),
-    "speed": Part(rows=speed.rows, summary=speed.summary, knees=3),
+    "across": Part(rows=accuracy.across_sequences, summary=accuracy.summary, knees=4),
+    "thick": Part(rows=accuracy.thick_slices, summary=accuracy.summary, knees=2),
+    "exclusion": Part(rows=accuracy.exclusion, summary=accuracy.exclusion_summary, knees=3),
+    "failures": Part(rows=failures.wrong_pairs, summary=failures.summary, knees=3),
+    "starts": Part(rows=failures.random_starts, summary=failures.starts_summary, knees=4),
+    "speed": Part(rows=speed.rows, summary=speed.summary, knees=1),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from registration_pairs import Look, SimulatedVisit, draw_leg, errors_mm, grid_size, scan_visit
-from registration_peers import peers
+from registration_peers import load, peers
 
 from mriseg.register import register
 from mriseg.types import Bone, RigidTransform
@@ -62,6 +62,7 @@ def measured(name: str, path: Path) -> Row:
     """Read the pair, run the program ``name`` on it, and measure; the peak holds images and interpreter as well."""
     one, two = pickle.loads(path.read_bytes())
     run = _programs()[name]
+    load(name)
     processor, clock = time.process_time(), time.perf_counter()
     transforms = run(one, two)
     return {
