@@ -3,7 +3,7 @@
 The lateral ridge of the femoral trochlea is the most anterior part of the femur and of its cartilage, also in
 osteoarthritis. In 52 manual label maps of right knees (34 people, K-L grade 0 to 4, 18 of them at two visits) the most
 anterior cartilage lay 18.1 mm (SD 3.0) and the most anterior bone near the joint 14.3 mm (SD 2.9) to the lateral side
-of the middle of the condyles, and never to the medial side.
+of the middle of the condyles, and never to the medial side; 51 of the 52 were told, one was left open, none was wrong.
 """
 
 from __future__ import annotations

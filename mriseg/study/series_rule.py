@@ -80,9 +80,22 @@ def propose_rule(sessions: Sequence[Sequence[dicom.FoundVolume]]) -> SeriesRule:
     if not held:
         return SeriesRule()
     label = min(held, key=lambda d: (-held[d], finest[d], d))
-    rule = SeriesRule(description="^" + re.escape(label).replace(r"\-", "-") + "$")
+    rule = _described(label) if label else _undescribed([v for s in sessions for v in s if _is_stack(v)])
     named = [[v for v in session if fits(v, rule)] for session in sessions]
     return _narrowed(rule, named)
+
+
+def _described(label: str) -> SeriesRule:
+    return SeriesRule(description="^" + re.escape(label).replace(r"\-", "-") + "$")
+
+
+def _undescribed(stacks: Sequence[dicom.FoundVolume]) -> SeriesRule:
+    """Go by what made the finest stack where descriptions hold no known word."""
+    header = min(stacks, key=voxel_mm3).header
+    made_by = family(header)
+    return SeriesRule.model_validate(
+        {"plane": header.plane.value, "family": made_by.pop() if len(made_by) == 1 else None}
+    )
 
 
 def _narrowed(rule: SeriesRule, sessions: Sequence[Sequence[dicom.FoundVolume]]) -> SeriesRule:

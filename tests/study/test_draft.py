@@ -113,6 +113,14 @@ def test_the_rule_parts_echoes_components_and_derived_images(incoming: Path, tmp
     assert (rule.description, rule.echo, rule.component, rule.derived) == ("^sag-3d-dess$", 1, "magnitude", False)
 
 
+def test_without_a_description_the_rule_goes_by_plane_and_family(tmp_path: Path) -> None:
+    for visit in (0, 1):
+        write_session(tmp_path / "in" / str(visit), "MRN 1", visit, seed=visit, SeriesDescription="")
+    assert draft_study(tmp_path / "in", tmp_path / "study") == []
+    rule = open_study(tmp_path / "study").config.series
+    assert (rule.description, rule.plane, rule.family) == (None, "sagittal", "gradient")
+
+
 def test_nothing_is_written_over_or_among_the_images(incoming: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="among the images"):
         draft_study(incoming, incoming / "study")
