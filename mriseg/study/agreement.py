@@ -73,7 +73,8 @@ def _by_person(
 
 def _persons(manifest: Manifest, chosen: Mapping[Key, dicom.FoundVolume]) -> Iterator[Finding]:
     """Another person at a later visit, or the trial's own id of another participant."""
-    ids = {_plain(p.participant_id.removeprefix("sub-")): p.participant_id for p in manifest.participants}
+    names = [p.participant_id for p in manifest.participants]
+    ids = {_plain(spelt): name for name in names for spelt in (name, name.removeprefix("sub-"))}
     for name, visits in _by_person(manifest, chosen):
         for key, found in visits:
             subject = _plain(found.header.trial_subject)

@@ -95,6 +95,7 @@ def test_a_study_without_contradictions_has_no_findings(study: Path) -> None:
         ("person", {"ClinicalTrialSubjectID": "SUB 09"}, "another clinical trial subject than at baseline"),
         ("person", {"PatientID": "MRN 2"}, "the same patient id as sub-02"),
         ("person", {"ClinicalTrialSubjectID": "02"}, "is that of sub-02"),
+        ("person", {"ClinicalTrialSubjectID": "SUB-02"}, "is that of sub-02"),
         ("visit", {"ClinicalTrialTimePointID": "BASELINE"}, "names the time point baseline"),
         ("date", {"AcquisitionDate": "20231224"}, "lies 77 days before baseline; the visits may be swapped"),
         ("protocol", {"MagneticFieldStrength": 1.5}, "protocol differs from baseline: field_tesla 3 -> 1.5"),
