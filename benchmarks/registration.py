@@ -43,7 +43,8 @@ PARTS = {
     "thick": Part(rows=accuracy.thick_slices, summary=accuracy.summary, knees=2),
     "exclusion": Part(rows=accuracy.exclusion, summary=accuracy.exclusion_summary, knees=3),
     "failures": Part(rows=failures.wrong_pairs, summary=failures.summary, knees=3),
-    "starts": Part(rows=failures.random_starts, summary=failures.starts_summary, knees=4),
+    "starts": Part(rows=failures.starts_within, summary=failures.starts_summary, knees=5),
+    "beyond": Part(rows=failures.starts_beyond, summary=failures.starts_summary, knees=2),
     "speed": Part(rows=speed.rows, summary=speed.summary, knees=1),
 }
 

@@ -18,6 +18,7 @@ RANGE_DEG, RANGE_MM = 30.0, 40.0  # what any start is promised to be found from
 WITHIN, BEYOND = 40, 12  # starts a knee
 OTHER_KNEE = 100  # added to the number of a knee: one that no other part draws
 Row = dict[str, Any]
+Place = tuple[FloatArray, float, float]  # motion (4, 4), turn in degrees, shift in mm
 
 
 def wrong_pairs(knee: int) -> list[Row]:
@@ -52,37 +53,41 @@ def summary(rows: list[Row]) -> Row:
     return {"bones": table, "unnoticed": sum(counts["unnoticed"] for counts in table.values())}
 
 
-def random_starts(knee: int) -> list[Row]:
-    """Follow-up turned and moved at random, by label maps alone: within the range promised, and beyond it.
+def starts_within(knee: int) -> list[Row]:
+    """Follow-up turned and moved at random within the range promised, by label maps alone."""
+    return _tried(knee, beyond=False)
 
-    The start is judged by what it changes: a bone is found where it comes to lie as without the turn and shift.
-    """
+
+def starts_beyond(knee: int) -> list[Row]:
+    """Follow-up turned further than the range promised, and half of the time moved further as well."""
+    return _tried(knee, beyond=True)
+
+
+def _tried(knee: int, *, beyond: bool) -> list[Row]:
+    """Judge each start by what it changes: a bone is found where it comes to lie as without the turn and shift."""
     leg = draw_leg(knee, 2)
     one, two = (_halved(scan_visit(leg, n, Look(), loss=0.2 * n)) for n in (0, 1))
     still = register(None, None, baseline_labels=one.labels, followup_labels=two.labels)
-    rng = np.random.default_rng(knee)
-    places = [_place(two, rng, turn_deg=(0.0, RANGE_DEG), shift_mm=(0.0, RANGE_MM)) for _ in range(WITHIN)]
-    places += [_place(two, rng, turn_deg=(RANGE_DEG, 180.0), shift_mm=(0.0, RANGE_MM)) for _ in range(BEYOND // 2)]
-    places += [_place(two, rng, turn_deg=(RANGE_DEG, 180.0), shift_mm=(RANGE_MM, 200.0)) for _ in range(BEYOND // 2)]
     rows = []
-    for number, (place, turn_deg, shift_mm) in enumerate(places):
+    for place, turn_deg, shift_mm in _places(two, np.random.default_rng(knee))[int(beyond)]:
         moved = elsewhere(two, place)
         result = register(None, None, baseline_labels=one.labels, followup_labels=moved.labels)
         rows.append({"turn_deg": turn_deg, "shift_mm": shift_mm} | _outcomes(one, place, still, result))
-        print(f"knee {knee} start {number}: {rows[-1]}", flush=True)
+        print(f"knee {knee} start {len(rows)}: {rows[-1]}", flush=True)
     return rows
 
 
+def _places(visit: SimulatedVisit, rng: np.random.Generator) -> tuple[list[Place], list[Place]]:
+    """Draw the starts within the range promised and those beyond it."""
+    within = [_place(visit, rng, turn_deg=(0.0, RANGE_DEG), shift_mm=(0.0, RANGE_MM)) for _ in range(WITHIN)]
+    shifts = [(0.0, RANGE_MM)] * (BEYOND // 2) + [(RANGE_MM, 200.0)] * (BEYOND // 2)
+    return within, [_place(visit, rng, turn_deg=(RANGE_DEG, 180.0), shift_mm=shift) for shift in shifts]
+
+
 def starts_summary(rows: list[Row]) -> Row:
-    """How many bones were found, failed and said so, or were wrong without a word, within the range and beyond."""
-    table: dict[str, Row] = {"within": {"starts": 0}, "beyond": {"starts": 0}}
-    for entry in rows:
-        within = entry["turn_deg"] <= RANGE_DEG and entry["shift_mm"] <= RANGE_MM
-        counts = table["within" if within else "beyond"]
-        counts["starts"] += 1
-        for outcome in entry["outcomes"].values():
-            counts[outcome] = counts.get(outcome, 0) + 1
-    return table
+    """How many bones were found, failed and said so, or were wrong without a word."""
+    outcomes = [outcome for row in rows for outcome in row["outcomes"].values()]
+    return {"starts": len(rows), "bones": {name: outcomes.count(name) for name in sorted(set(outcomes))}}
 
 
 def _outcomes(one: SimulatedVisit, place: FloatArray, still: Registration, found: Registration) -> Row:
@@ -145,7 +150,7 @@ def _trembling(visit: SimulatedVisit, size_mm: float, rng: np.random.Generator) 
 
 def _place(
     visit: SimulatedVisit, rng: np.random.Generator, *, turn_deg: tuple[float, float], shift_mm: tuple[float, float]
-) -> tuple[FloatArray, float, float]:
+) -> Place:
     """Draw a turn about the middle of the knee and a shift; returns the motion (4, 4), degrees and mm."""
     turn, shift = rng.uniform(*turn_deg), rng.uniform(*shift_mm)
     axis, direction = (v / np.linalg.norm(v) for v in rng.normal(size=(2, 3)))
