@@ -61,7 +61,7 @@ def write_series(folder: Path, shape: tuple[int, int, int], *, compressed: bool)
         ds.PatientPosition = "HFS"
         ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"]
         ds.SeriesNumber, ds.InstanceNumber, ds.EchoTime, ds.RepetitionTime = 3, k + 1, "4.7", "16.3"
-        ds.ImagePositionPatient = [str(-56 + 0.7 * k), "-70", "70"]
+        ds.ImagePositionPatient = [f"{-56 + 0.7 * k:.1f}", "-70", "70"]
         ds.ImageOrientationPatient = ["0", "1", "0", "0", "0", "-1"]
         ds.PixelSpacing, ds.SliceThickness = ["0.365", "0.365"], "0.7"
         ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = rows, columns, 1, "MONOCHROME2"
