@@ -4,8 +4,8 @@
 
 The limits in mriseg/register/assess.py were set between the same knees of this folder and pairs of patients that follow
 each other in it. The same knees are therefore no test of the limits; the pairs of two patients here are others.
-Where the same knee differs most (0.50 mm in the mean), nine tenths of the surface lie 0.36 mm apart; the rest is bone that
-grew or was worn in eight years: osteophytes along the rims of condyles and plateau, and a plateau that sank.
+Where the same knee differs most (0.50 mm in the mean), nine tenths of the surface lie 0.36 mm apart; the rest is bone
+that grew or was worn in eight years: osteophytes along the rims of condyles and plateau, and a plateau that sank.
 Writes benchmarks/results/registration_real.json.
 """
 
