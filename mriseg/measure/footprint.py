@@ -17,9 +17,9 @@ from scipy.spatial import KDTree
 from mriseg.surfaces import Surface, negative_fraction, triangle_areas, vertex_areas
 from mriseg.types import Array, FloatArray, IntArray
 
-EXPECTED, SURE = 0.5, 0.9  # atlas coverage where cartilage should be, and where nearly every sound knee has it
+EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
 BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteophytes, not on the joint surface
-SURE_MM2 = 5.0
+SURE_MM2 = 10.0
 MARGIN_POINTS = 24  # some centimetre of the margin to either side
 ISLAND_MM2 = 100.0
 HOLE_MM2 = 200.0
@@ -84,8 +84,10 @@ def total_area(
     vertices, area = surface.vertices_mm, vertex_areas(surface)
     seen = np.logical_or.reduce(list(covered))
     expected = footprint >= EXPECTED
+    # Bare bone may belong to a lesion that reaches the edge; what does not is taken off again as rim.
+    lost = ~seen & (coverage >= EXPECTED)
     seen = _drop_small(seen & (distance_to(expected, vertices) < BEYOND_MM), graph, area, min_area_mm2)
-    result = _fill(seen | expected, graph, area)
+    result = _fill(seen | expected | lost, graph, area)
     for _ in range(2):
         rims = [_rim(result, ~visit, coverage, surface, rim_mm, graph=graph, area=area) for visit in covered]
         result = _fill(_drop_small(result & ~np.logical_or.reduce(rims), graph, area, ISLAND_MM2), graph, area)
@@ -119,11 +121,11 @@ def _rim(
 
 
 def _within(margin: Array, coverage: FloatArray, vertices_mm: FloatArray) -> Array:
-    """Vertices (V,) bool that are no less likely covered than the ``margin`` (V,) of the cartilage nearest to them."""
+    """Vertices (V,) bool no less likely covered than the least likely part of the cartilage ``margin`` near them."""
     if not margin.any():
         return np.ones(len(margin), dtype=bool)
     _, near = KDTree(vertices_mm[margin]).query(vertices_mm, k=min(MARGIN_POINTS, int(margin.sum())), workers=2)
-    level = np.median(coverage[margin][np.reshape(near, (len(margin), -1))], axis=1)
+    level = coverage[margin][np.reshape(near, (len(margin), -1))].min(axis=1)
     return np.asarray(coverage >= level)
 
 
