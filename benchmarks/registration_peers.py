@@ -56,6 +56,7 @@ def elastix(one: SimulatedVisit, two: SimulatedVisit) -> Mapping[Bone, RigidTran
     schedule["Metric"] = ["AdvancedNormalizedCorrelation"]
     schedule["MaximumNumberOfIterations"] = ["512"]
     schedule["WriteResultImage"] = ["false"]
+    schedule["ErodeMask"] = ["false"]  # otherwise nothing of the mask of a bone is left in the coarse resolutions
     parameters.AddParameterMap(schedule)
     result = {}
     for bone in Bone:
