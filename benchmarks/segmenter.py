@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def judged(case: Case, network: Network) -> Row:
 
 
 def accuracy(arguments: argparse.Namespace, network: Network) -> list[Row]:
-    """Dice, surface distance and plates of every kind of image."""
+    """Dice, surface distance and plates of every kind of image; each row is kept at once."""
     grades = grades_of(arguments.data / "labels" / "labels.tsv")
     rows = []
     for kind in arguments.kinds:
@@ -85,6 +86,7 @@ def accuracy(arguments: argparse.Namespace, network: Network) -> list[Row]:
             row = {"knee": knee, "kl": grades[knee], "kind": kind, **judged(case, network)}
             scores = "  ".join(f"{row[f'dice {label.name.lower()}']:.3f}" for label in Label)
             print(f"{knee:20} KL {row['kl']:8} {kind:7} dice {scores}  {row['seconds']:.0f} s", flush=True)
+            keep("accuracy", [row], network)
             rows.append(row)
     return rows
 
@@ -140,7 +142,8 @@ def spread(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> dict[str, 
     The standard deviation of a pair is |a - b| / sqrt(2); SDC is 1.96 sqrt(2) times its root mean square.
     """
     thick = _paired(pairs, "ThCtAB_aMe")
-    result = {"pairs of plates": float(len(thick))}
+    refused = sum(not one or not two for one, two in pairs)
+    result = {"pairs of plates": float(len(thick)), "knees": len(pairs), "knees that measuring refuses": refused}
     if len(thick):
         cv = np.abs(thick[:, 0] - thick[:, 1]) / np.sqrt(2) / thick.mean(axis=1)
         result["RMS CV of ThCtAB %"] = float(100 * np.sqrt((cv**2).mean()))
@@ -167,16 +170,20 @@ def echoes(data: Path, network: Network) -> dict[str, float]:
 
 
 def speed(image: Volume, threads: int) -> dict[str, float]:
-    """Wall time and peak memory of the whole command, from NIfTI to label map, on one DESS volume."""
+    """Time and peak memory of the whole command, from NIfTI to label map, on one DESS volume.
+
+    CPU seconds do not depend on what else the machine does; wall seconds do.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, out = f"{folder}/image.nii.gz", f"{folder}/out_dseg.nii.gz"
         write_volume(Path(source), image)
         command = [sys.executable, "-m", "mriseg.cli", "segment", source, out, "--side", "R", "--threads", str(threads)]
-        start = time.perf_counter()
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
-        seconds = time.perf_counter() - start
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"threads": threads, "voxels": image.data.size, "seconds": seconds, "peak_gib": usage.ru_maxrss / 2**20}
+        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    timed = {"threads": threads, "voxels": image.data.size, "seconds": seconds, "cpu_seconds": cpu}
+    return timed | {"peak_gib": after.ru_maxrss / 2**20, "load_average": os.getloadavg()[0]}
 
 
 def mean_scores(rows: list[Row]) -> dict[str, dict[str, float]]:
@@ -247,7 +254,7 @@ def main() -> None:
         if arguments.prepare and part not in {"accuracy", "repeats"}:
             continue
         figures = figures_of(part, arguments, network)
-        if not arguments.prepare:
+        if not arguments.prepare and figures:
             print(part, json.dumps(keep(part, figures, network), indent=1), flush=True)
 
 

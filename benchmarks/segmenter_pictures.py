@@ -1,4 +1,4 @@
-"""Draw the segmentation of every second echo of the real multi-echo series for the model card.
+"""Draw the segmentation of every echo of the real multi-echo series for the model card.
 
 python benchmarks/segmenter_pictures.py [--data ../shared/data] [--out docs/segmenter/real_echoes.png]
 """
@@ -35,8 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "mriseg.cli", "convert", str(arguments.data / "dicom" / "ge-mese-t2"), folder]
         subprocess.run(command, check=True, capture_output=True)
-        volumes = [read_volume(path) for path in sorted(Path(folder).rglob("*.nii.gz"))[::2]]
-    figure, axes = plt.subplots(len(SLICES), len(volumes), figsize=(2 * len(volumes), 2.1 * len(SLICES)))
+        volumes = [read_volume(path) for path in sorted(Path(folder).rglob("*.nii.gz"))]
+    figure, axes = plt.subplots(len(SLICES), len(volumes), figsize=(1.9 * len(volumes), 2 * len(SLICES)))
     for column, volume in enumerate(volumes):
         labels = reorient(segment(volume, side=Side.RIGHT, network=network).label_map).data
         image = reorient(volume).data
@@ -46,10 +46,10 @@ def main() -> None:
             shown = np.ma.masked_equal(labels[at].T, 0)
             axes[row, column].imshow(shown, origin="lower", cmap="tab10", vmin=0, vmax=9, alpha=0.4)
             axes[row, column].axis("off")
-        axes[0, column].set_title(f"echo {2 * column + 1}", fontsize=8)
+        axes[0, column].set_title(f"echo {column + 1}", fontsize=8)
     figure.tight_layout(pad=0.2)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.out, dpi=55)
+    figure.savefig(arguments.out, dpi=90)
 
 
 if __name__ == "__main__":
