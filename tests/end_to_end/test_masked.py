@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from mriseg.files import sha256
 from mriseg.study import open_study
 from tests.end_to_end.commands import mriseg, tree_hash
 from tests.end_to_end.conftest import SampleRun
+
+pytestmark = pytest.mark.xdist_group("sample")
 
 
 def test_masked_outputs_hold_the_values_and_not_the_order(sample_run: SampleRun, tmp_path: Path) -> None:
