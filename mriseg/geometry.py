@@ -88,6 +88,13 @@ def crop(image: Image, low: Array, high: Array) -> Image:
     return type(image)(data=data, grid=Grid(shape=data.shape, affine=affine))
 
 
+def thin(image: Image, spacing_mm: float) -> Image:
+    """Keep every n-th voxel along each axis, where n of them are still no longer than ``spacing_mm``."""
+    i, j, k = (max(1, int(spacing_mm / own + 1e-6)) for own in image.grid.spacing_mm)
+    data = np.ascontiguousarray(image.data[::i, ::j, ::k])
+    return type(image)(data=data, grid=Grid(shape=data.shape, affine=image.grid.affine @ np.diag([i, j, k, 1.0])))
+
+
 def isotropic_grid(points_mm: FloatArray, spacing_mm: float, *, margin_mm: float) -> Grid:
     """Smallest axis-aligned RAS grid of ``spacing_mm`` that holds ``points_mm`` (N, 3) with a margin.
 

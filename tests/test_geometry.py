@@ -18,6 +18,7 @@ from mriseg.geometry import (
     isotropic_grid,
     mirror_transform,
     reorient,
+    thin,
     to_right_knee,
     to_sitk,
     to_sitk_transform,
@@ -111,6 +112,18 @@ def test_cropping_keeps_the_place_of_what_is_left(volume: Volume) -> None:
     np.testing.assert_array_equal(cut.data, volume.data[1:, :2, 1:])
     first = apply_affine(volume.grid.affine, np.array([1.0, 0.0, 1.0]))
     np.testing.assert_allclose(cut.grid.affine[:3, 3], first)
+
+
+@given(volumes())
+def test_thinning_keeps_every_voxel_where_it_lies_and_no_step_longer_than_asked(volume: Volume) -> None:
+    kept = thin(volume, 2.0 * float(volume.grid.spacing_mm.min()))
+    steps = np.rint(kept.grid.spacing_mm / volume.grid.spacing_mm).astype(int)
+    assert steps.max() == 2
+    assert (kept.grid.spacing_mm <= np.maximum(volume.grid.spacing_mm, 2.0 * volume.grid.spacing_mm.min()) + 1e-6).all()
+    index = np.array(kept.grid.shape) - 1
+    assert kept.data[tuple(index)] == volume.data[tuple(index * steps)]
+    place = apply_affine(volume.grid.affine, (index * steps).astype(float))
+    np.testing.assert_allclose(apply_affine(kept.grid.affine, index.astype(float)), place, atol=1e-9)
 
 
 def test_an_isotropic_grid_holds_all_points_with_their_margin() -> None:

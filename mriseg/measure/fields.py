@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from mriseg.geometry import apply_affine, crop, isotropic_grid
+from mriseg.geometry import apply_affine, crop, isotropic_grid, thin
 from mriseg.surfaces import smooth_field
 from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap, RigidTransform
 
@@ -81,11 +81,8 @@ def visit_fields(
 
 def coarse_bone_field(labels: LabelMap, bone: Bone, *, spacing_mm: float) -> tuple[Array, Grid]:
     """Signed distance of one bone on a thinned grid, for fitting the atlas; cropped to the bone."""
-    near = crop_around(labels, label_points(labels, bone.label), margin_mm=3.0)
-    step = np.maximum(np.floor(spacing_mm / near.grid.spacing_mm), 1).astype(int)
-    thin = near.data[:: step[0], :: step[1], :: step[2]] == bone.label
-    grid = Grid(shape=thin.shape, affine=near.grid.affine @ np.diag([*step.astype(float), 1.0]))
-    return smooth_field(thin, grid, smoothing_mm=0.6 * spacing_mm).astype(np.float32), grid
+    near = thin(crop_around(labels, label_points(labels, bone.label), margin_mm=3.0), spacing_mm)
+    return smooth_field(near.mask(bone.label), near.grid, smoothing_mm=0.6 * spacing_mm).astype(np.float32), near.grid
 
 
 def on_grid(field: Array, grid: Grid, to_visit: RigidTransform, half: Grid) -> FloatArray:

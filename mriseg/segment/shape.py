@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mriseg.atlas import Carried, carry, load_atlas
 from mriseg.errors import GeometryError
+from mriseg.geometry import thin
 from mriseg.surfaces import extract_surface
-from mriseg.types import Bone, Grid, LabelMap
+from mriseg.types import Bone, LabelMap
 
 COARSE_MM = 1.4  # fine enough for a fit that is judged in millimetres, and ten times quicker than the image's grid
 SMOOTHING_MM = 1.0
@@ -24,7 +23,7 @@ def shape_doubts(label_map: LabelMap) -> list[str]:
 
     A bone that is absent or smaller than 3 ml is passed over: its volume is doubted elsewhere.
     """
-    coarse = thinned(label_map)
+    coarse = thin(label_map, COARSE_MM)
     reasons = []
     for bone in Bone:
         mask = coarse.mask(bone.label)
@@ -49,11 +48,3 @@ def judged(bone: Bone, fitted: Carried) -> list[str]:
     if fitted.seen < LEAST_SEEN:
         reasons.append(f"only {100 * fitted.seen:.0f} % of its joint surface is in the image")
     return [f"The shape of the {bone} is doubtful: {'; '.join(reasons)}."] if reasons else []
-
-
-def thinned(label_map: LabelMap) -> LabelMap:
-    """Every n-th voxel of a label map, where n of them are still no longer than ``COARSE_MM``."""
-    step = np.maximum(1, np.floor(COARSE_MM / label_map.grid.spacing_mm + 1e-6)).astype(int)
-    data = np.ascontiguousarray(label_map.data[:: step[0], :: step[1], :: step[2]])
-    i, j, k = data.shape
-    return LabelMap(data=data, grid=Grid(shape=(i, j, k), affine=label_map.grid.affine @ np.diag([*step, 1.0])))
