@@ -12,6 +12,7 @@ from mriseg.dicom.scan import Scan, matching_volume, scan
 from mriseg.dicom.seg_reading import read_seg
 from mriseg.dicom.seg_writing import write_seg
 from mriseg.dicom.sidecar import sidecar
+from mriseg.dicom.sources import archive_of
 from mriseg.dicom.volumes import FoundVolume
 from mriseg.dicom.walk import find_files
 
@@ -26,6 +27,7 @@ __all__ = [
     "Scan",
     "SeriesHeader",
     "Severity",
+    "archive_of",
     "compare_protocol",
     "deidentify",
     "distinct_path",

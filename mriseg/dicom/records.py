@@ -124,6 +124,16 @@ class SeriesHeader:
     patient_key: str = field(repr=False)
     acquired: datetime | None = field(repr=False)
 
+    @property
+    def derived(self) -> bool:
+        """Whether the images were computed from other images."""
+        return self.image_type[:1] == ("DERIVED",)
+
+    @property
+    def localizer(self) -> bool:
+        """Whether the images were made to plan other images."""
+        return "LOCALIZER" in self.image_type
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:

@@ -131,8 +131,8 @@ def _found(
     if len(echoes) > 1 and first.echo_ms is not None:
         echo = f"e{echoes.index(first.echo_ms) + 1}"
     component = "" if first.component == "magnitude" else first.component[:4]
-    derived = "derived" if first.image_type[:1] == ("DERIVED",) else ""
-    localizer = "localizer" if "LOCALIZER" in first.image_type else ""
+    derived = "derived" if header.derived else ""
+    localizer = "localizer" if header.localizer else ""
     notes = list(stack.notes)
     if copies:
         notes.append(f"{len(copies)} files are copies of slices that are there already; not used")

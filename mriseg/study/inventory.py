@@ -128,6 +128,6 @@ def fingerprint(found: dicom.FoundVolume) -> str:
     digest = hashlib.sha256("\n".join(found.sop_uids).encode())
     for file in found.files:
         # A member of an archive has no state of its own; that of the archive stands for it.
-        state = next(p for p in (file, *file.parents) if p.is_file()).stat()
+        state = (dicom.archive_of(file) or file).stat()
         digest.update(f"{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -69,7 +69,7 @@ def _file_states(study: Study) -> Iterator[tuple[object, ...]]:
 
 def _times(file: Path) -> tuple[int, ...]:
     """Size, time of writing and time of any change; a member of an archive has those of the archive."""
-    facts = next(p for p in (file, *file.parents) if p.exists()).stat()
+    facts = (dicom.archive_of(file) or file).stat(follow_symlinks=file.exists())  # a link to nowhere has its own
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 

@@ -44,7 +44,7 @@ def fits(found: dicom.FoundVolume, rule: SeriesRule) -> bool:
         and (rule.plane is None or header.plane == rule.plane)
         and (rule.echo is None or header.echo_number == rule.echo)
         and (rule.component is None or (header.component or "magnitude") == rule.component)
-        and (rule.derived is None or is_derived(header) == rule.derived)
+        and (rule.derived is None or header.derived == rule.derived)
         and (rule.max_spacing_mm is None or max(header.spacing_mm) <= rule.max_spacing_mm)
     )
 
@@ -58,11 +58,6 @@ def family(header: dicom.SeriesHeader) -> set[str]:
     """Name what made the echo, gradient or spin, or both (GRASE); empty where the header does not say."""
     words = set(header.scanning_sequence.lower().split())
     return {name for name, marks in FAMILIES.items() if words & marks}
-
-
-def is_derived(header: dicom.SeriesHeader) -> bool:
-    """Whether the images were computed from other images."""
-    return header.image_type[:1] == ("DERIVED",)
 
 
 def propose_rule(sessions: Sequence[Sequence[dicom.FoundVolume]]) -> SeriesRule:
@@ -129,8 +124,12 @@ def _misses(rule: SeriesRule, sessions: Iterable[Iterable[dicom.FoundVolume]]) -
 def _is_stack(found: dicom.FoundVolume) -> bool:
     """Whether a volume may be what is measured, and no localiser, map or single slice."""
     header = found.header
-    localizer = "LOCALIZER" in header.image_type
-    return found.placed and not localizer and header.shape[2] >= FEW_SLICES and header.component in ("", "magnitude")
+    return (
+        found.placed
+        and not header.localizer
+        and header.shape[2] >= FEW_SLICES
+        and header.component in ("", "magnitude")
+    )
 
 
 def voxel_mm3(found: dicom.FoundVolume) -> float:

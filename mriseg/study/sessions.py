@@ -52,10 +52,8 @@ def find_sessions(volumes: Iterable[dicom.FoundVolume], root: Path) -> dict[str,
 
 def _folder(volumes: Iterable[dicom.FoundVolume], root: Path) -> Path:
     """Return the folder or archive, relative to ``root``, that holds all files."""
-    parents = set()
-    for file in {f for volume in volumes for f in volume.files}:
-        archive = next((p for p in file.parents if p.suffix.lower() == ".zip" and p.is_file()), None)
-        parents.add(archive or file.parent)
+    files = {file for volume in volumes for file in volume.files}
+    parents = {dicom.archive_of(file) or file.parent for file in files}
     return Path(os.path.commonpath(parents)).relative_to(root)
 
 
