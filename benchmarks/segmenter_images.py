@@ -16,13 +16,12 @@ from mriseg.errors import MrisegError
 from mriseg.geometry import reorient
 from mriseg.measure import measure
 from mriseg.nifti import read_label_map, read_volume, write_label_map, write_volume
-from mriseg.simulate.fields import inverse
-from mriseg.simulate.knee import Knee, knee_of_labels
+from mriseg.simulate.knee import knee_of_labels
 from mriseg.simulate.motion import MotionLimits, place, repositioned
 from mriseg.simulate.scanner import add_noise, coil_sensitivity, supersampling
 from mriseg.simulate.scene import Scene, scan
 from mriseg.simulate.signal import SEQUENCES, SequenceName, Tissue, signals
-from mriseg.simulate.soft_tissue import Anatomy
+from mriseg.simulate.trial import draw_anatomy
 from mriseg.study.provenance import code_hash
 from mriseg.types import Bone, Grid, LabelMap, RigidTransform, Side, Volume
 
@@ -93,24 +92,13 @@ def image_of(
     knee = knee_of_labels(labels, body)
     whole = repositioned(RigidTransform.identity(), rng, REPOSITIONING) if kind == "repeat" else None
     pose = dict.fromkeys(Bone, RigidTransform.identity())
-    scene = Scene(knee=knee, pose=place(pose, whole) if whole else pose, defects=(), anatomy=anatomy(knee, body))
+    scene = Scene(knee=knee, pose=place(pose, whole) if whole else pose, defects=(), anatomy=draw_anatomy(knee, body))
     spacing = SEQUENCES[geometry].spacing_mm
     grid = grid_over(labels.grid, spacing)
     image, truth = scan(scene, grid, contrast, supersample=supersampling(spacing))
     level = max(contrast[Tissue.CARTILAGE], 0.3 if sequence == "random" else 0.0)
     noisy = add_noise(image * coil_sensitivity(grid, rng) * np.float32(300 / level), 300 / protocol.snr, rng)
     return Volume(data=noisy, grid=grid), truth
-
-
-def anatomy(knee: Knee, rng: np.random.Generator) -> Anatomy:
-    """Draw soft tissue as mriseg.simulate does for a trial."""
-    return Anatomy(
-        placement=inverse(knee.bones[Bone.FEMUR].to_mean.matrix),
-        fat_mm=float(rng.uniform(5.0, 12.0)),
-        fluid_mm=float(rng.uniform(0.1, 0.35)),
-        effusion=float(rng.beta(1.2, 2.5)),
-        girth=float(rng.uniform(0.95, 1.1)),
-    )
 
 
 def grid_over(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:

@@ -17,6 +17,7 @@ from mriseg.types import Array, FloatArray, IntArray
 SCALES = (0.75, 1.35)  # adult knees; a fit never leaves this range
 SMOOTHING_MM = (24.0, 16.0, 11.0, 8.0, 6.0)
 STEPS = 5
+STILL_MM = 0.005
 SOURCE_STRIDE = 3  # every third vertex pulls: they lie closer together than the finest smoothing
 
 
@@ -70,7 +71,7 @@ def fit_similarity(
     """Similarity transform (4, 4) that lays ``template`` onto ``bone``, by trimmed closest points from ``start``.
 
     Closest points are taken both ways: one way alone lets the template shrink. ``weight`` (V,) is the trust in each
-    template vertex. Stops early when nothing moves by 0.005 mm.
+    template vertex. Stops early when nothing moves by ``STILL_MM``.
     """
     matrix = start.copy()
     normals = vertex_normals(template)
@@ -79,7 +80,7 @@ def fit_similarity(
     previous = np.full_like(template.vertices_mm, np.inf)
     for _ in range(steps):
         points = _apply(matrix, template.vertices_mm)
-        if np.abs(points - previous).max() < 0.005:
+        if np.abs(points - previous).max() < STILL_MM:
             break
         previous = points
         turned = normals @ (matrix[:3, :3] / np.cbrt(np.linalg.det(matrix[:3, :3]))).T
@@ -109,7 +110,7 @@ def fit(template: Surface, bone: Target, start: FloatArray, *, weight: FloatArra
     reference = points.copy()
     source = np.arange(0, len(points), SOURCE_STRIDE)
     squared = _squared_distances(reference, reference[source])
-    broad = points
+    stages = []
     for smoothing in SMOOTHING_MM:
         kernel = np.exp(squared / np.float32(-2.0 * smoothing**2))
         for _ in range(STEPS):
@@ -119,13 +120,13 @@ def fit(template: Surface, bone: Target, start: FloatArray, *, weight: FloatArra
             pull = (trust * along)[:, None] * facing
             smooth = kernel @ np.column_stack([pull, trust])[source].astype(np.float32)
             points = points + smooth[:, :3] / (smooth[:, 3:] + 1e-3)
-        broad = points if smoothing == SMOOTHING_MM[0] else broad
+        stages.append(points)
     normals = vertex_normals(Surface(vertices_mm=points, faces=template.faces))
     foot, trust, facing = _pairs(points, normals, bone)
     distance = np.abs(np.einsum("ij,ij->i", foot - points, facing))
     return Fit(
         vertices_mm=points,
-        broad_mm=broad,
+        broad_mm=stages[0],
         similarity=similarity,
         distance_mm=np.where(trust > 0, distance, np.nan),
     )

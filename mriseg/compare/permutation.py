@@ -1,4 +1,4 @@
-"""Freedman-Lane permutation test of the arm for many endpoints at once, and the interval that belongs to it."""
+"""Freedman-Lane permutation test of the arm for many endpoints at once."""
 
 from __future__ import annotations
 
@@ -141,6 +141,6 @@ def orders(cells: IntArray, permutations: int, chunk: int, seed: int) -> Iterato
     home = np.argsort(ranks, kind="stable")
     for start in range(0, permutations, chunk):
         count = min(chunk, permutations - start)
-        orders = np.empty((count, len(cells)), dtype=np.int64)
-        orders[:, home] = np.argsort(ranks + rng.random((count, len(cells))), axis=1)
-        yield orders
+        permuted = np.empty((count, len(cells)), dtype=np.int64)
+        permuted[:, home] = np.argsort(ranks + rng.random((count, len(cells))), axis=1)
+        yield permuted

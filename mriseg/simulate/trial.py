@@ -115,7 +115,7 @@ def simulate_participant(plan: TrialPlan, person: Participant, rng: np.random.Ge
     knee, start = _knee(person, rng)
     surfaces = {bone: articular_surface(bone, shape) for bone, shape in knee.bones.items()}
     pairs = draw_defects(surfaces, plan.arms[person.arm], rng) if plan.plant or not person.sources else ()
-    anatomy = _anatomy(knee, rng)
+    anatomy = draw_anatomy(knee, rng)
     whole = scanner_pose(rng)
     poses = {
         BASELINE: place(start, whole),
@@ -152,14 +152,15 @@ def _from_two_maps(plan: TrialPlan, person: Participant, rng: np.random.Generato
         labels = to_right_knee(read_label_map(source.path), person.side)
         knee = knee_of_labels(labels, rng, name=source.path.name)
         pose = dict.fromkeys(Bone, RigidTransform.identity())
-        scene = Scene(knee=knee, pose=pose, defects=(), anatomy=_anatomy(knee, rng))
+        scene = Scene(knee=knee, pose=pose, defects=(), anatomy=draw_anatomy(knee, rng))
         surfaces = {bone: articular_surface(bone, shape) for bone, shape in knee.bones.items()}
         truth = tuple(row for row in region_rows(knee, surfaces, ()) if row.metric in SEEN_WITHOUT_HISTORY)
         visits[visit] = _acquire(plan, scene, labels.grid, drawn=labels, truth=truth, side=person.side, rng=rng)
     return ParticipantOutput(visits=visits, motion=None)
 
 
-def _anatomy(knee: Knee, rng: np.random.Generator) -> Anatomy:
+def draw_anatomy(knee: Knee, rng: np.random.Generator) -> Anatomy:
+    """Draw what differs between legs around a knee: fat, girth, effusion, fluid film."""
     return Anatomy(
         placement=inverse(knee.bones[Bone.FEMUR].to_mean.matrix),
         fat_mm=float(rng.uniform(5.0, 12.0)),
