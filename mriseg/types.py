@@ -98,6 +98,7 @@ class VertexState(IntEnum):
     MEASURED = 1  # covered by cartilage of known thickness
     DENUDED = 2  # cartilage should be here and is not
     FAILED = 3  # could not be measured: dropped from both visits
+    RIM = 4  # uncovered outer edge of tAB, too narrow to be called denuded: no thickness counts, at either visit
 
 
 class RowState(StrEnum):
@@ -352,7 +353,8 @@ class BoneSurface:
 class ThicknessMap:
     """Cartilage on one :class:`BoneSurface` at one visit.
 
-    ``thickness_mm`` (V,): 0 where denuded, NaN where outside or failed. ``state`` (V,) of :class:`VertexState`.
+    ``thickness_mm`` (V,): 0 where denuded, NaN on the rim, outside, or where failed. ``state`` (V,) of
+    :class:`VertexState`.
     """
 
     thickness_mm: FloatArray

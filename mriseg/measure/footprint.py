@@ -2,7 +2,7 @@
 
 Coverage of the atlas is joined with the cartilage seen at either visit. Along the outer edge the two never agree to the
 millimetre, so uncovered bone counts as bare only where it is wider than the rim; without this rule every knee shows
-loss (edge speckle).
+loss (edge speckle). The rim stays part of tAB: taken off, tAB would follow the edge of the cartilage, which moves.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mriseg.surfaces import Surface, negative_fraction, triangle_areas, vertex_a
 from mriseg.types import Array, FloatArray, IntArray
 
 EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
+JOINED = 0.45  # cartilage seen from here on is part of tAB: further out, tAB would move as the cartilage does
 BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteophytes, not on the joint surface
 SURE_MM2 = 10.0
 MARGIN_POINTS = 24  # some centimetre of the margin to either side
@@ -60,8 +61,8 @@ def total_area(
     coverage: FloatArray,
     rim_mm: float,
     min_area_mm2: float,
-) -> Array:
-    """Vertices (V,) bool of tAB, the same for all visits.
+) -> tuple[Array, Array]:
+    """Vertices (V,) bool of tAB, the same for all visits, and those of them that are its rim.
 
     Parameters
     ----------
@@ -87,11 +88,12 @@ def total_area(
     # Bare bone may belong to a lesion that reaches the edge; what does not is taken off again as rim.
     lost = ~seen & (coverage >= EXPECTED)
     seen = _drop_small(seen & (distance_to(expected, vertices) < BEYOND_MM), graph, area, min_area_mm2)
-    result = _fill(seen | expected | lost, graph, area)
+    inner = _fill(seen | expected | lost, graph, area)
     for _ in range(2):
-        rims = [_rim(result, ~visit, coverage, surface, rim_mm, graph=graph, area=area) for visit in covered]
-        result = _fill(_drop_small(result & ~np.logical_or.reduce(rims), graph, area, ISLAND_MM2), graph, area)
-    return result
+        rims = [_rim(inner, ~visit, coverage, surface, rim_mm, graph=graph, area=area) for visit in covered]
+        inner = _fill(_drop_small(inner & ~np.logical_or.reduce(rims), graph, area, ISLAND_MM2), graph, area)
+    total = _fill((seen & (footprint >= JOINED)) | expected | (lost & inner), graph, area)
+    return total, total & ~inner
 
 
 def _rim(

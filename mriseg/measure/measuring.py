@@ -10,10 +10,11 @@ import numpy as np
 
 from mriseg.errors import MeasurementError
 from mriseg.geometry import halfway, mirror_transform, to_right_knee
+from mriseg.measure.bone_visit import BoneVisit
 from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, Pieces, blank, bone_of, joined, region_values
-from mriseg.measure.one_bone import BoneResult, BoneVisit, measure_bone
+from mriseg.measure.one_bone import BoneResult, measure_bone
 from mriseg.measure.parameters import MeasureParameters
 from mriseg.measure.placing import side_residuals
 from mriseg.types import (

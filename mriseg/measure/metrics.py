@@ -60,9 +60,9 @@ class Pieces:
 
     Parameters
     ----------
-    code, area_mm2, bare_mm2, thickness_mm, along_normal_mm : arrays, (V,)
-        Vertices of tAB: region code, area, the uncovered part of it, thickness (0 where denuded), and thickness along
-        the normal (NaN where that finds none).
+    code, area_mm2, bare_mm2, sheet_mm2, thickness_mm, along_normal_mm : arrays, (V,)
+        Vertices of tAB: region code, area, the denuded part of it, the part under cartilage whose thickness counts
+        (none on the rim), thickness (0 where denuded), and thickness along the normal (NaN where that finds none).
     outer_code, outer_area_mm2, outer_thickness_mm : arrays, (N,)
         Points of the articular cartilage surface.
     voxels : array, (22,)
@@ -72,6 +72,7 @@ class Pieces:
     code: IntArray
     area_mm2: FloatArray
     bare_mm2: FloatArray
+    sheet_mm2: FloatArray
     thickness_mm: FloatArray
     along_normal_mm: FloatArray
     outer_code: IntArray
@@ -87,6 +88,7 @@ def pieces(
     *,
     area_mm2: FloatArray,
     bare_mm2: FloatArray,
+    sheet_mm2: FloatArray,
     thickness_mm: FloatArray,
 ) -> Pieces:
     """Assign tAB (vertices with ``code`` above 0), cartilage surface and cartilage voxels to regions."""
@@ -104,6 +106,7 @@ def pieces(
         code=code[use],
         area_mm2=area_mm2[use],
         bare_mm2=np.minimum(bare_mm2, area_mm2)[use],
+        sheet_mm2=sheet_mm2[use],
         thickness_mm=thickness_mm[use],
         along_normal_mm=cartilage.along_normal_mm[use],
         outer_code=outer_code,
@@ -144,33 +147,33 @@ def blank(region: str, state: RowState) -> tuple[RegionValue, ...]:
 
 
 def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dict[str, float]:
-    area, bare, thickness = samples.area_mm2[use], samples.bare_mm2[use], samples.thickness_mm[use]
-    covered = area - bare
-    total, cover = float(area.sum()), float(covered.sum())
+    area, sheet, thickness = samples.area_mm2[use], samples.sheet_mm2[use], samples.thickness_mm[use]
+    total, bare = float(area.sum()), float(samples.bare_mm2[use].sum())
+    cover = total - bare
     volume = float(samples.voxels[codes].sum())
     over_cover = _mean_both_ways(
-        _weighted(thickness, covered), _weighted(samples.outer_thickness_mm[outer], samples.outer_area_mm2[outer])
+        _weighted(thickness, sheet), _weighted(samples.outer_thickness_mm[outer], samples.outer_area_mm2[outer])
     )
     over_total = over_cover * cover / total if cover > 0 else 0.0
-    mean = _weighted(thickness, covered) * cover / total if cover > 0 else 0.0
-    square = _weighted(thickness**2, covered) * cover / total if cover > 0 else 0.0
-    sheet = covered > 0.5 * area
+    mean = _weighted(thickness, sheet) * cover / total if cover > 0 else 0.0
+    square = _weighted(thickness**2, sheet) * cover / total if cover > 0 else 0.0
+    whole = sheet > 0.5 * area
     normal = samples.along_normal_mm[use]
     path = np.isfinite(normal)
     return {
         "tAB": total,
         "cAB": cover,
-        "dAB": total - cover,
-        "dABp": 100.0 * (total - cover) / total,
+        "dAB": bare,
+        "dABp": 100.0 * bare / total,
         "AC": float(samples.outer_area_mm2[outer].sum()),
         "VC": volume,
         "VCtAB": volume / total,
         "ThCtAB_aMe": over_total,
         "ThCcAB_aMe": over_cover,
-        "ThCcAB_aNo": _weighted(normal[path], covered[path]),
+        "ThCcAB_aNo": _weighted(normal[path], sheet[path]),
         "ThCtAB_aSD": float(np.sqrt(max(square - mean**2, 0.0))),
-        "ThCtAB_aMav": _extreme(thickness * (covered / np.maximum(area, 1e-12)), area, highest=True),
-        "ThCcAB_aMiv": _extreme(thickness[sheet], area[sheet], highest=False),
+        "ThCtAB_aMav": _extreme(thickness * (sheet / np.maximum(area, 1e-12)), area, highest=True),
+        "ThCcAB_aMiv": _extreme(thickness[whole], area[whole], highest=False),
     }
 
 

@@ -104,9 +104,9 @@ def thickness(surface: BoneSurface, maps: dict[str, tuple[FloatArray, Array]]) -
         panel.set_title(f"{visit}: thickness [mm]", fontsize=9)
         _draw_faces(panel, points[inside], values[inside], state[inside], _THICKNESS)
     if len(maps) == 2:
-        (first, state_first), (second, state_second) = maps.values()
-        failed = (state_first == VertexState.FAILED) | (state_second == VertexState.FAILED)
-        state = np.where(failed, VertexState.FAILED, VertexState.MEASURED)
+        (first, state), (second, _) = maps.values()
+        # Everything but bare bone is in the same state at both visits.
+        state = np.where(state == VertexState.DENUDED, VertexState.MEASURED, state)
         axes[-1].set_title("change [mm]", fontsize=9)
         _draw_faces(axes[-1], points[inside], (second - first)[inside], state[inside], _CHANGE)
     return _png(figure)
@@ -136,7 +136,7 @@ def _draw_faces(panel: Axes, corners: FloatArray, values: FloatArray, state: Arr
     rgba = scale.to_rgba(mean)
     rgba[~known.any(axis=1) | (state == VertexState.FAILED).any(axis=1)] = to_rgba(FAILED_COLOUR)
     rgba[(state == VertexState.DENUDED).sum(axis=1) >= 2] = to_rgba(DENUDED_COLOUR)
-    rgba[(state == VertexState.OUTSIDE).all(axis=1)] = 0
+    rgba[np.isin(state, (VertexState.OUTSIDE, VertexState.RIM)).any(axis=1)] = 0
     panel.add_collection(PolyCollection(list(corners), facecolors=rgba, edgecolors="none", antialiased=False))
     panel.autoscale_view()
     panel.set_aspect("equal")

@@ -64,15 +64,31 @@ def bed(bare=(), thin=(), fraction=0.4):
     )
 
 
-def test_an_edge_that_falls_short_of_the_atlas_is_no_loss():
-    covered = RADIUS < 10.8
-    area = AREA[total(covered)].sum()
-    assert area == pytest.approx(np.pi * 10.8**2, rel=0.02)
+def inner(*covered):
+    """tAB without its rim, where bare bone is loss."""
+    whole, rim = total(*covered)
+    return whole & ~rim
+
+
+def test_an_edge_that_falls_short_of_the_atlas_is_rim_and_no_loss():
+    whole, rim = total(RADIUS < 10.8)
+    assert AREA[whole].sum() == pytest.approx(np.pi * 12.0**2, rel=0.02)
+    assert AREA[whole & ~rim].sum() == pytest.approx(np.pi * 10.8**2, rel=0.02)
+
+
+def test_total_area_hardly_follows_an_edge_of_cartilage_that_wanders_by_two_millimetres():
+    short, long = (AREA[total(edge > RADIUS)[0]].sum() for edge in (11.0, 13.0))
+    assert short == pytest.approx(np.pi * 12.0**2, rel=0.02)
+    assert short <= long <= 1.1 * short  # the cartilage itself grew by 40 %
+
+
+def test_cartilage_on_an_osteophyte_is_no_part_of_the_joint_surface():
+    assert not (total((RADIUS < 12.0) | disc(16.0, 0.0, 3.0))[0] & (RADIUS > 13.0)).any()
 
 
 def test_two_visits_that_end_at_different_edges_share_one_area_without_loss():
     first, second = RADIUS < 11.5, RADIUS < 10.7
-    shared = total(first, second)
+    shared = inner(first, second)
     for covered in (first, second):
         bare = bare_area(SHEET, GRAPH, shared, np.where(covered, 1.0, -1.0), min_area_mm2=5.0)
         assert not bare.any()
@@ -81,7 +97,7 @@ def test_two_visits_that_end_at_different_edges_share_one_area_without_loss():
 def test_a_hole_inside_and_wide_loss_at_the_edge_are_loss():
     hole, bay = disc(-3.0, 0.0, 4.0), disc(9.0, 0.0, 5.0)
     covered = (RADIUS < 12.0) & ~hole & ~bay
-    shared = total(covered)
+    shared = inner(covered)
     bare = bare_area(SHEET, GRAPH, shared, np.where(covered, 1.0, -1.0), min_area_mm2=5.0)
     assert AREA[bare & hole].sum() == pytest.approx(np.pi * 16.0, rel=0.05)
     assert AREA[bare & bay].sum() > 0.85 * AREA[bay & (RADIUS < 12.0)].sum()
