@@ -20,8 +20,9 @@ from mriseg.types import Array, FloatArray, IntArray
 EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
 JOINED = 0.45  # cartilage seen from here on is part of tAB: further out, tAB would move as the cartilage does
 BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteophytes, not on the joint surface
+POSSIBLE = 0.4  # atlas coverage down to which a lesion may reach across the edge
 SURE_MM2 = 10.0
-MARGIN_POINTS = 24  # some centimetre of the margin to either side
+MARGIN_POINTS = 12  # some millimetres of the margin to either side
 ISLAND_MM2 = 100.0
 HOLE_MM2 = 200.0
 
@@ -86,7 +87,7 @@ def total_area(
     seen = np.logical_or.reduce(list(covered))
     expected = footprint >= EXPECTED
     # Bare bone may belong to a lesion that reaches the edge; what does not is taken off again as rim.
-    lost = ~seen & (coverage >= EXPECTED)
+    lost = ~seen & (coverage >= POSSIBLE)
     seen = _drop_small(seen & (distance_to(expected, vertices) < BEYOND_MM), graph, area, min_area_mm2)
     inner = _fill(seen | expected | lost, graph, area)
     for _ in range(2):
