@@ -18,7 +18,7 @@ from mriseg.surfaces import Surface, negative_fraction, triangle_areas, vertex_a
 from mriseg.types import Array, FloatArray, IntArray
 
 EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
-JOINED = 0.45  # cartilage seen from here on is part of tAB: further out, tAB would move as the cartilage does
+JOINED = 0.48  # cartilage seen from here on is part of tAB: further out, tAB would move as the cartilage does
 BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteophytes, not on the joint surface
 POSSIBLE = 0.4  # atlas coverage down to which a lesion may reach across the edge
 SURE_MM2 = 10.0
