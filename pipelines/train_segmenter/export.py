@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--name", default="mriseg knee segmenter 1")
+    parser.add_argument("--name", default="mriseg knee segmenter 2")
     arguments = parser.parse_args()
     target = export(arguments.checkpoint, arguments.folder, arguments.name)
     print(f"{target} {target.stat().st_size / 2**20:.1f} MiB")

@@ -16,12 +16,12 @@ from mriseg.types import Grid, Label, LabelMap, Side, Verdict, Volume
 Knee = tuple[Volume, LabelMap]
 # What the shipped draft reaches on this image, less 0.03 to 0.06; never lowered, raised with every new network.
 LEAST_DICE = {
-    Label.FEMUR: 0.80,
-    Label.FEMORAL_CARTILAGE: 0.68,
-    Label.TIBIA: 0.79,
-    Label.TIBIAL_CARTILAGE: 0.72,
-    Label.PATELLA: 0.62,
-    Label.PATELLAR_CARTILAGE: 0.52,
+    Label.FEMUR: 0.91,
+    Label.FEMORAL_CARTILAGE: 0.79,
+    Label.TIBIA: 0.93,
+    Label.TIBIAL_CARTILAGE: 0.78,
+    Label.PATELLA: 0.90,
+    Label.PATELLAR_CARTILAGE: 0.63,
 }
 
 
