@@ -11,7 +11,7 @@ from scipy import sparse
 from mriseg.atlas import Carried, OnSurface
 from mriseg.measure.coverage import Cartilage
 from mriseg.measure.expected import expected_thickness, rise
-from mriseg.measure.footprint import bare_area, bare_share, distance_to, total_area
+from mriseg.measure.footprint import bare_area, bare_share, distance_to, total_area, total_share
 from mriseg.measure.lesions import Bed
 from mriseg.measure.metrics import Pieces, pieces
 from mriseg.measure.parameters import MeasureParameters
@@ -24,6 +24,8 @@ from mriseg.types import Array, Bone, FloatArray, IntArray, ThicknessMap, Vertex
 class Shared:
     """What the visits share on one bone; arrays (V,) on its surface.
 
+    ``share_mm2`` is the area of tAB that a vertex stands for: ``area_mm2``, but for the edge, which runs inside
+    triangles.
     ``code`` is that of the region, 0 outside of tAB; ``rim`` the outer edge of tAB that is uncovered and no loss;
     ``failed`` what could not be measured at either visit; ``rise_mm`` how far bone rises into the bed.
     """
@@ -31,6 +33,7 @@ class Shared:
     surface: Surface
     graph: sparse.csr_array
     area_mm2: FloatArray
+    share_mm2: FloatArray
     code: IntArray
     rim: Array
     failed: Array
@@ -73,6 +76,7 @@ def shared_of(
         surface=surface,
         graph=graph,
         area_mm2=area,
+        share_mm2=total_share(surface, total, values.footprint),
         code=code,
         rim=rim,
         failed=(code > 0) & np.logical_or.reduce([unseen, *blind]),
@@ -102,7 +106,8 @@ def shown_at(shared: Shared, cartilage: Cartilage, cover: FloatArray, parameters
     near = distance_to(bare, vertices) <= 2.0 * parameters.spacing_mm
     bare_mm2 = np.where(near & (inner > 0), bare_share(shared.surface, cover), 0.0)
     thickness = np.where(bare, 0.0, cartilage.thickness_mm)
-    sheet_mm2 = np.where(shared.rim, 0.0, np.maximum(area - bare_mm2, 0.0))
+    share = shared.share_mm2
+    sheet_mm2 = np.where(shared.rim, 0.0, np.maximum(share - bare_mm2, 0.0))
     state = np.select(
         [shared.code == 0, shared.failed, shared.rim, bare],
         [VertexState.OUTSIDE, VertexState.FAILED, VertexState.RIM, VertexState.DENUDED],
@@ -111,7 +116,7 @@ def shown_at(shared: Shared, cartilage: Cartilage, cover: FloatArray, parameters
     return BoneVisit(
         thickness=ThicknessMap(thickness_mm=np.where(inner > 0, thickness, np.nan), state=state.astype(np.uint8)),
         samples=pieces(
-            vertices, kept, cartilage, area_mm2=area, bare_mm2=bare_mm2, sheet_mm2=sheet_mm2, thickness_mm=thickness
+            vertices, kept, cartilage, area_mm2=share, bare_mm2=bare_mm2, sheet_mm2=sheet_mm2, thickness_mm=thickness
         ),
         bed=Bed(
             vertices_mm=vertices,

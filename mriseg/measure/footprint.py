@@ -147,6 +147,19 @@ def bare_area(
     return (parts > 0) & (size[parts] >= min_area_mm2)
 
 
+def total_share(surface: Surface, total: Array, footprint: FloatArray) -> FloatArray:
+    """Area of tAB in mm2 that each vertex (V,) stands for, 0 outside of ``total`` (V,).
+
+    The edge is drawn inside the triangles where the atlas gives it, so that tAB does not depend on where vertices lie.
+    """
+    above = np.maximum(footprint - JOINED, 1e-3)
+    outside = np.where(total, -above, np.maximum(EXPECTED - footprint, 1e-3))
+    inside = total[surface.faces]
+    piece = negative_fraction(surface, outside) * triangle_areas(surface)
+    each = inside * (piece / np.maximum(inside.sum(axis=1), 1))[:, None]
+    return np.asarray(np.bincount(surface.faces.ravel(), weights=each.ravel(), minlength=len(total)), dtype=np.float64)
+
+
 def bare_share(surface: Surface, cover: FloatArray) -> FloatArray:
     """Uncovered area in mm2 that each vertex (V,) stands for, the edge drawn inside the triangles."""
     piece = negative_fraction(surface, cover) * triangle_areas(surface) / 3.0
