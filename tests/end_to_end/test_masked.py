@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +32,8 @@ def test_masked_outputs_hold_the_values_and_not_the_order(sample_run: SampleRun,
     for path in reader.iterdir():
         assert not any(visit in path.name for visit in study.visit_ids)
         if not path.name.endswith(".nii.gz"):
-            text = path.read_text(encoding="utf-8")
+            # Pictures in base64 spell any short word now and then.
+            text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", path.read_text(encoding="utf-8"))
             assert not any(word in text for word in (*study.visit_ids, "ses-", "fate", "change_mm2"))
     for participant, scan, visit in key.itertuples(index=False):
         image = reader / f"{participant}_scan-{scan}_mri.nii.gz"
