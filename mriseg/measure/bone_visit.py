@@ -25,9 +25,8 @@ class Shared:
     """What the visits share on one bone; arrays (V,) on its surface.
 
     ``share_mm2`` is the area of tAB that a vertex stands for: ``area_mm2``, but for the edge, which runs inside
-    triangles.
-    ``code`` is that of the region, 0 outside of tAB; ``rim`` the outer edge of tAB that is uncovered and no loss;
-    ``failed`` what could not be measured at either visit; ``rise_mm`` how far bone rises into the bed.
+    triangles. ``code`` is that of the region, 0 outside of tAB; ``rim`` the outer edge of tAB that is uncovered and no
+    loss; ``failed`` what could not be measured at either visit; ``rise_mm`` how far bone rises into the bed.
     """
 
     surface: Surface
@@ -106,8 +105,6 @@ def shown_at(shared: Shared, cartilage: Cartilage, cover: FloatArray, parameters
     near = distance_to(bare, vertices) <= 2.0 * parameters.spacing_mm
     bare_mm2 = np.where(near & (inner > 0), bare_share(shared.surface, cover), 0.0)
     thickness = np.where(bare, 0.0, cartilage.thickness_mm)
-    share = shared.share_mm2
-    sheet_mm2 = np.where(shared.rim, 0.0, np.maximum(share - bare_mm2, 0.0))
     state = np.select(
         [shared.code == 0, shared.failed, shared.rim, bare],
         [VertexState.OUTSIDE, VertexState.FAILED, VertexState.RIM, VertexState.DENUDED],
@@ -116,7 +113,13 @@ def shown_at(shared: Shared, cartilage: Cartilage, cover: FloatArray, parameters
     return BoneVisit(
         thickness=ThicknessMap(thickness_mm=np.where(inner > 0, thickness, np.nan), state=state.astype(np.uint8)),
         samples=pieces(
-            vertices, kept, cartilage, area_mm2=share, bare_mm2=bare_mm2, sheet_mm2=sheet_mm2, thickness_mm=thickness
+            vertices,
+            kept,
+            cartilage,
+            area_mm2=shared.share_mm2,
+            bare_mm2=bare_mm2,
+            rim=shared.rim,
+            thickness_mm=thickness,
         ),
         bed=Bed(
             vertices_mm=vertices,

@@ -88,11 +88,12 @@ def pieces(
     *,
     area_mm2: FloatArray,
     bare_mm2: FloatArray,
-    sheet_mm2: FloatArray,
+    rim: Array,
     thickness_mm: FloatArray,
 ) -> Pieces:
     """Assign tAB (vertices with ``code`` above 0), cartilage surface and cartilage voxels to regions."""
     use = code > 0
+    bare = np.minimum(bare_mm2, area_mm2)
     outer_code = np.zeros(len(cartilage.outer_mm), dtype=np.int64)
     voxel_code = np.zeros(len(cartilage.voxels_mm), dtype=np.int64)
     if use.any():
@@ -105,8 +106,8 @@ def pieces(
     return Pieces(
         code=code[use],
         area_mm2=area_mm2[use],
-        bare_mm2=np.minimum(bare_mm2, area_mm2)[use],
-        sheet_mm2=sheet_mm2[use],
+        bare_mm2=bare[use],
+        sheet_mm2=np.where(rim, 0.0, area_mm2 - bare)[use],
         thickness_mm=thickness_mm[use],
         along_normal_mm=cartilage.along_normal_mm[use],
         outer_code=outer_code,
