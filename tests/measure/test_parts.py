@@ -7,7 +7,7 @@ import pytest
 
 from mriseg.measure.coverage import cover_field
 from mriseg.measure.expected import expected_thickness, rise, scale_to_knee
-from mriseg.measure.footprint import bare_area, bare_share, components, opened, total_area
+from mriseg.measure.footprint import bare_area, bare_share, components, opened, total_area, total_share
 from mriseg.measure.lesions import Bed, find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import COMPOSITES, REGIONS, blank, bone_of
@@ -80,6 +80,14 @@ def test_total_area_hardly_follows_an_edge_of_cartilage_that_wanders_by_two_mill
     short, long = (AREA[total(edge > RADIUS)[0]].sum() for edge in (11.0, 13.0))
     assert short == pytest.approx(np.pi * 12.0**2, rel=0.02)
     assert short <= long <= 1.1 * short  # the cartilage itself grew by 40 %
+
+
+def test_the_area_of_tab_is_drawn_inside_the_triangles_and_stands_on_its_vertices():
+    whole, _ = total(RADIUS < 12.0)
+    share = total_share(SHEET, whole, ATLAS)
+    assert share.sum() == pytest.approx(np.pi * 12.04**2, rel=0.003)  # half-way between coverage 0.48 and 0.5
+    assert (share[~whole] == 0).all()
+    assert share[RADIUS < 11.0] == pytest.approx(AREA[RADIUS < 11.0])
 
 
 def test_cartilage_on_an_osteophyte_is_no_part_of_the_joint_surface():
