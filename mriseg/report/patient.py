@@ -77,9 +77,17 @@ def _notes(patient: Patient) -> list[str]:
 
 def _segmentation(patient: Patient, visit: str) -> dict[str, Any]:
     sidecar = patient.segmentation(visit)
-    method: dict[str, Any] = {"method": sidecar["parameters"]["method"]}
+    method: dict[str, Any] = {"source": _source(sidecar["parameters"])}
     assessment: dict[str, Any] = sidecar["assessment"]
     return method | assessment
+
+
+def _source(parameters: dict[str, Any]) -> str:
+    """Where a label map comes from, in words: the network by name, a reader's mask, or who corrected it and when."""
+    method: str = parameters["method"]
+    if method == "corrected":
+        return f"a correction by {parameters['corrected_by']} on {parameters['corrected_on']}"
+    return str(parameters["network"]["name"]) if method == "network" else "a reader's mask"
 
 
 def _bones(patient: Patient) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ Nothing here adds cartilage. A gap in the cartilage may be denuded bone, which i
 from __future__ import annotations
 
 import cc3d
+import edt
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -16,6 +17,7 @@ from mriseg.types import Bone, FloatArray
 LABELS = npt.NDArray[np.uint8]
 MASK = npt.NDArray[np.bool_]
 SMALLEST_PIECE_MM3 = 40.0
+NECK_MM = 2.0
 CROSS = ndimage.generate_binary_structure(3, 1)
 
 
@@ -23,13 +25,15 @@ def obey_anatomy(labels: LABELS, spacing_mm: FloatArray) -> LABELS:
     """Apply the rules to ``labels`` (I, J, K) of voxel size ``spacing_mm`` (3,); an empty map stays empty.
 
     1. A bone is one piece. Other pieces of it become the bone that they grow out of, where there is one.
-    2. A cavity enclosed by a bone belongs to the bone; one that reaches its surface is left alone.
-    3. Cartilage touches its own bone, and pieces under 40 mm3 that are apart from the main layer are dropped.
+    2. What hangs on the patella by less than 4 mm is not patella.
+    3. A cavity enclosed by a bone belongs to the bone; one that reaches its surface is left alone.
+    4. Cartilage touches its own bone, and pieces under 40 mm3 that are apart from the main layer are dropped.
     """
     result = labels.copy()
     voxel = float(np.prod(spacing_mm))
     for bone in Bone:
         _one_piece(result, bone)
+    _cut_neck(result, Bone.PATELLA, spacing_mm)
     for bone in Bone:
         _fill_cavities(result, bone)
         _cartilage_on_bone(result, bone, voxel)
@@ -53,6 +57,20 @@ def _one_piece(labels: LABELS, bone: Bone) -> None:
         touching = [int((part[where][rim] == b.label).sum()) for b in others]
         winner = int(np.argmax(touching))
         part[where][piece] = others[winner].label if touching[winner] > 0.2 * rim.sum() else 0
+
+
+def _cut_neck(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> None:
+    """Take away what is nearer to another core of the bone than to the largest; cores lie ``NECK_MM`` deep."""
+    box = box_around(labels == bone.label)
+    if box is None:
+        return
+    part, step = labels[box], tuple(spacing_mm.tolist())
+    mask = part == bone.label
+    cores, sizes = _components(edt.edt(np.ascontiguousarray(mask), anisotropy=step) > NECK_MM)
+    if len(sizes) < 2:
+        return
+    nearest = ndimage.distance_transform_edt(cores == 0, sampling=step, return_distances=False, return_indices=True)
+    part[mask & (cores[tuple(nearest)] != int(np.argmax(sizes)) + 1)] = 0
 
 
 def _fill_cavities(labels: LABELS, bone: Bone) -> None:

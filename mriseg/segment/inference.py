@@ -51,9 +51,9 @@ def predict(image: F32, network: Network, *, threads: int = 0, progress: Progres
         Fractions of background and the six labels; they sum to 1.
     """
     session = open_session(network, threads)
-    if not network.spec.mirrored:
-        return look(image, session, network, progress or _silent)
     report = progress or _silent
+    if not network.spec.mirrored:
+        return look(image, session, network, report)
     first = look(image, session, network, lambda share: report(share / 2))
     # Moved by a voxel as well, since a network that works on pairs of voxels sees other pairs then.
     moved = np.pad(image[::-1], [(1, 0)] * 3, mode="edge")

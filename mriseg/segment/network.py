@@ -23,7 +23,7 @@ from mriseg.types import FloatArray, IntArray, Label
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "segmenter.onnx"
 CHANNELS: Mapping[int, int] = {0: 0, **{int(label): int(label) for label in Label}}
 LINES = ("RL", "AP", "SI")
-OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise"}
+OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise", "sharpen"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,9 @@ class NetworkSpec:
         or ``LIP``.
     normalise : str
         What is brought to zero mean and unit SD: each ``block`` that is shown to it, or the whole ``image``.
+    sharpen : bool
+        Whether the intensities of the image sharpen its answer (:mod:`mriseg.segment.sharpen`); for networks on a grid
+        coarser than the image's.
     """
 
     name: str
@@ -65,6 +68,7 @@ class NetworkSpec:
     labels: Mapping[int, int] = field(default_factory=lambda: CHANNELS)
     axes: str = "RAS"
     normalise: Literal["block", "image"] = "block"
+    sharpen: bool = False
 
     def __post_init__(self) -> None:
         if len(self.axes) != 3 or any(sum(letter in line for letter in self.axes) != 1 for line in LINES):

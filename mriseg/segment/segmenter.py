@@ -14,7 +14,8 @@ from mriseg.segment.inference import predict
 from mriseg.segment.labelling import label_voxels
 from mriseg.segment.network import Network
 from mriseg.segment.plausibility import doubts, refuse_unusable
-from mriseg.segment.resample import F32, apply_axes, there_and_back
+from mriseg.segment.resample import F32, Lines, apply_axes, there_and_back
+from mriseg.segment.sharpen import sharpen
 from mriseg.types import Label, LabelMap, Side, Verdict, Volume
 
 DRAFT = "{name} is a draft that does not reach the accuracy a measurement needs: correct the label map by hand."
@@ -72,8 +73,7 @@ def segment(
     """
     refuse_unusable(volume)
     knee = to_right_knee(volume, side)
-    there, back = there_and_back(knee.grid.shape, knee.grid.spacing_mm, network.spec.spacing_ras_mm)
-    fractions = predict(apply_axes(knee.data, there), network, threads=threads, progress=progress)
+    fractions, back = fractions_of(knee, network, threads=threads, progress=progress)
     labels = label_voxels(fractions, back)
     label_map = LabelMap(data=obey_anatomy(labels, knee.grid.spacing_mm), grid=knee.grid)
     confidence = confidence_of(fractions)
@@ -85,6 +85,19 @@ def segment(
         reasons=reasons,
         confidence=confidence,
     )
+
+
+def fractions_of(
+    knee: Volume, network: Network, *, threads: int, progress: Callable[[float], None] | None
+) -> tuple[F32, Lines]:
+    """Fractions (7, i, j, k) of background and labels, and where the voxels of ``knee`` lie on their grid."""
+    grid, target_mm = knee.grid, network.spec.spacing_ras_mm
+    there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm)
+    fractions = predict(apply_axes(knee.data, there), network, threads=threads, progress=progress)
+    if not network.spec.sharpen:
+        return fractions, back
+    there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm, halved=True)
+    return sharpen(apply_axes(knee.data, there), fractions), back
 
 
 def confidence_of(fractions: F32) -> dict[Label, float]:

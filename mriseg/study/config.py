@@ -84,6 +84,7 @@ class NetworkTable(_Table):
     labels: dict[int, Annotated[int, Field(ge=0, le=6)]] | None = None
     axes: str = "RAS"
     normalise: Literal["block", "image"] = "block"
+    sharpen: bool = False
 
 
 class SegmentTable(_Table):

@@ -108,6 +108,7 @@ def export(checkpoint: Path, folder: Path, name: str) -> Path:
         "window": list(WINDOW),
         "multiple": 16,
         "mirrored": True,
+        "sharpen": True,
         "draft": True,  # until the figures of the model card reach the bars
     }
     target.with_suffix(".json").write_text(json.dumps(spec, indent=2) + "\n")
@@ -119,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--name", default="mriseg knee segmenter 2")
+    parser.add_argument("--name", default="mriseg knee segmenter 3")
     arguments = parser.parse_args()
     target = export(arguments.checkpoint, arguments.folder, arguments.name)
     print(f"{target} {target.stat().st_size / 2**20:.1f} MiB")

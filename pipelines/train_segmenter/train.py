@@ -38,9 +38,9 @@ class Config:
     size: tuple[int, int, int] = (48, 80, 64)
     batch: int = 1
     peak_rate: float = 1.5e-3
-    flat: float = 0.75
+    flat: float = 0.5
     weight_decay: float = 1e-4
-    ema: float = 0.995
+    ema: float = 0.998
     replay: int = 120
     seed: int = 20260101
 

@@ -65,3 +65,15 @@ def test_an_empty_map_stays_empty_and_the_input_is_not_changed() -> None:
     before = labels.copy()
     obey_anatomy(labels, SPACING)
     assert np.array_equal(labels, before)
+
+
+def test_what_hangs_on_the_patella_by_a_neck_is_no_patella_and_its_spurs_are() -> None:
+    labels = np.zeros((40, 40, 60), np.uint8)
+    labels[8:32, 8:28, 4:28] = Label.PATELLA
+    labels[18:21, 18:21, 28:33] = Label.PATELLA  # a spur
+    clean = labels.copy()
+    labels[18:21, 16:19, 28:40] = Label.PATELLA
+    labels[12:26, 12:26, 40:56] = Label.PATELLA
+    result = obey_anatomy(labels, SPACING)
+    assert not result[:, :, 40:].any()
+    assert np.array_equal(obey_anatomy(clean, SPACING), clean)
