@@ -16,12 +16,12 @@ from mriseg.types import Grid, Label, LabelMap, Side, Verdict, Volume
 Knee = tuple[Volume, LabelMap]
 # What the shipped draft reaches on this image, less 0.03 to 0.06; never lowered, raised with every new network.
 LEAST_DICE = {
-    Label.FEMUR: 0.91,
+    Label.FEMUR: 0.92,
     Label.FEMORAL_CARTILAGE: 0.79,
-    Label.TIBIA: 0.93,
-    Label.TIBIAL_CARTILAGE: 0.78,
-    Label.PATELLA: 0.90,
-    Label.PATELLAR_CARTILAGE: 0.63,
+    Label.TIBIA: 0.94,
+    Label.TIBIAL_CARTILAGE: 0.85,
+    Label.PATELLA: 0.91,
+    Label.PATELLAR_CARTILAGE: 0.65,
 }
 
 
