@@ -34,12 +34,13 @@ def sharpen(image: F32, fractions: F32) -> F32:
     ----------
     image : array, (2 I, 2 J, 2 K)
         Any intensity unit; one without contrast leaves the fractions as they are.
-    fractions : array, (C, I, J, K)
-        What the network found on voxels twice as wide, over the same field of view; they sum to 1.
+    fractions : array, (7, I, J, K)
+        What the network found on voxels twice as wide, over the same field of view: background, then the labels in the
+        order of :class:`~mriseg.types.Label`; they sum to 1. Where no cartilage is, they are interpolated only.
 
     Returns
     -------
-    array, (C, 2 I, 2 J, 2 K)
+    array, (7, 2 I, 2 J, 2 K)
         Fractions that sum to 1.
     """
     result = doubled(fractions)

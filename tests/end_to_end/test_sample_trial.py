@@ -114,6 +114,9 @@ def test_a_correction_of_a_reader_is_kept_and_measured(sample_run: SampleRun, tm
     patient = package.open_study(study).patient("sub-01")
     sidecar = json.loads(labels.with_name(labels.name.replace(".nii.gz", ".json")).read_text())
     assert sidecar["parameters"]["method"] == "corrected"
+    page = (study / "derivatives" / "mriseg" / "sub-01" / "sub-01.html").read_text(encoding="utf-8")
+    assert f"label map from a correction by unknown on {sidecar['parameters']['corrected_on']}" in page
+    assert "label map from a reader&#39;s mask" in page
     after = patient.regions()
     volume = [
         t[(t["region"] == "MT") & (t["metric"] == "VC") & (t["visit"] == visit)]["value"].item()
