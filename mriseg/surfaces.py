@@ -94,9 +94,14 @@ def triangle_areas(surface: Surface) -> FloatArray:
 
 def vertex_areas(surface: Surface) -> FloatArray:
     """Area in mm2 that each vertex stands for, a third of its triangles, shape (V,); sums to the whole area."""
-    share = np.repeat(triangle_areas(surface) / 3.0, 3)
-    areas = np.bincount(surface.faces.ravel(), weights=share, minlength=len(surface.vertices_mm))
-    return np.asarray(areas, dtype=np.float64)
+    return to_vertices(surface, triangle_areas(surface)[:, None] / 3.0)
+
+
+def to_vertices(surface: Surface, corners: FloatArray) -> FloatArray:
+    """Sum over each vertex, (V,), of what the corners of its triangles hold, (F, 3) or (F, 1) for all three."""
+    weights = np.broadcast_to(corners, surface.faces.shape).ravel()
+    total = np.bincount(surface.faces.ravel(), weights=weights, minlength=len(surface.vertices_mm))
+    return np.asarray(total, dtype=np.float64)
 
 
 def vertex_normals(surface: Surface) -> FloatArray:

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from mriseg.surfaces import Surface, negative_fraction, triangle_areas, vertex_areas
+from mriseg.surfaces import Surface, negative_fraction, to_vertices, triangle_areas, vertex_areas
 from mriseg.types import Array, FloatArray, IntArray
 
 EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
@@ -156,15 +156,12 @@ def total_share(surface: Surface, total: Array, footprint: FloatArray) -> FloatA
     outside = np.where(total, -above, np.maximum(EXPECTED - footprint, 1e-3))
     inside = total[surface.faces]
     piece = negative_fraction(surface, outside) * triangle_areas(surface)
-    each = inside * (piece / np.maximum(inside.sum(axis=1), 1))[:, None]
-    return np.asarray(np.bincount(surface.faces.ravel(), weights=each.ravel(), minlength=len(total)), dtype=np.float64)
+    return to_vertices(surface, inside * (piece / np.maximum(inside.sum(axis=1), 1))[:, None])
 
 
 def bare_share(surface: Surface, cover: FloatArray) -> FloatArray:
     """Uncovered area in mm2 that each vertex (V,) stands for, the edge drawn inside the triangles."""
-    piece = negative_fraction(surface, cover) * triangle_areas(surface) / 3.0
-    share = np.bincount(surface.faces.ravel(), weights=np.repeat(piece, 3), minlength=len(cover))
-    return np.asarray(share, dtype=np.float64)
+    return to_vertices(surface, (negative_fraction(surface, cover) * triangle_areas(surface) / 3.0)[:, None])
 
 
 def _drop_small(mask: Array, graph: sparse.csr_array, area: FloatArray, least_mm2: float) -> Array:

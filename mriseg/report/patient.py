@@ -77,9 +77,7 @@ def _notes(patient: Patient) -> list[str]:
 
 def _segmentation(patient: Patient, visit: str) -> dict[str, Any]:
     sidecar = patient.segmentation(visit)
-    method: dict[str, Any] = {"source": _source(sidecar["parameters"])}
-    assessment: dict[str, Any] = sidecar["assessment"]
-    return method | assessment
+    return {"source": _source(sidecar["parameters"]), **sidecar["assessment"]}
 
 
 def _source(parameters: dict[str, Any]) -> str:

@@ -30,6 +30,13 @@ def centred_positions(n: int, spacing_mm: float, n_other: int, spacing_other_mm:
     return np.asarray(offset_mm / spacing_other_mm + (n_other - 1) / 2, dtype=np.float64)
 
 
+def line_between(n: int, spacing_mm: float, n_other: int, spacing_other_mm: float) -> Line:
+    """Place the samples of one axis between those of another grid with the same centre; beyond its ends, at the end."""
+    at = np.clip(centred_positions(n, spacing_mm, n_other, spacing_other_mm), 0, n_other - 1)
+    low = np.clip(np.floor(at).astype(np.int64), 0, max(n_other - 2, 0))
+    return Line(low, (at - low).astype(np.float32))
+
+
 def size_on(shape: tuple[int, int, int], spacing_mm: FloatArray, target_mm: FloatArray) -> tuple[int, int, int]:
     """Voxels of ``target_mm`` (3,) that cover a grid of ``shape`` and ``spacing_mm`` (3,)."""
     i, j, k = (int(n) for n in np.maximum(1, np.ceil(np.array(shape) * spacing_mm / target_mm - 1e-6)))
@@ -49,21 +56,18 @@ def tent_matrix(positions: FloatArray, n_in: int) -> F32:
 
 
 def there_and_back(
-    shape: tuple[int, int, int], spacing_mm: FloatArray, target_mm: FloatArray, *, halved: bool = False
+    shape: tuple[int, int, int], spacing_mm: FloatArray, target_mm: FloatArray, *, parts: int = 1
 ) -> tuple[Matrices, Lines]:
     """Weights from a grid of ``shape`` and ``spacing_mm`` to ``target_mm``, and positions for the way back.
 
-    Both grids share their centre, so that mirroring an image mirrors the result. ``halved`` cuts each voxel of the
-    target grid in eight.
+    Both grids share their centre, so that mirroring an image mirrors the result. Each voxel of the target grid is cut
+    in ``parts`` along each axis.
     """
     there, back = [], []
-    size = np.array(size_on(shape, spacing_mm, target_mm)) * (2 if halved else 1)
-    width = target_mm / 2 if halved else target_mm
-    for n, old, m, new in zip(shape, spacing_mm, size, width, strict=True):
+    size = parts * np.array(size_on(shape, spacing_mm, target_mm))
+    for n, old, m, new in zip(shape, spacing_mm, size, target_mm / parts, strict=True):
         there.append(tent_matrix(centred_positions(m, new, n, old), n))
-        at = np.clip(centred_positions(n, old, m, new), 0, m - 1)
-        low = np.clip(np.floor(at).astype(np.int64), 0, max(m - 2, 0))
-        back.append(Line(low, (at - low).astype(np.float32)))
+        back.append(line_between(n, old, m, new))
     return (there[0], there[1], there[2]), (back[0], back[1], back[2])
 
 

@@ -96,7 +96,7 @@ def fractions_of(
     fractions = predict(apply_axes(knee.data, there), network, threads=threads, progress=progress)
     if not network.spec.sharpen:
         return fractions, back
-    there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm, halved=True)
+    there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm, parts=2)
     return sharpen(apply_axes(knee.data, there), fractions), back
 
 

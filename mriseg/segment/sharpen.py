@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from mriseg.segment.resample import F32, Line, centred_positions, interpolate
+from mriseg.segment.resample import F32, interpolate, line_between
 from mriseg.types import Bone
 
 BINS = 24
@@ -71,12 +71,8 @@ def regions(fractions: F32) -> Iterator[MASK]:
 
 def doubled(fractions: F32) -> F32:
     """Interpolate (C, I, J, K) to (C, 2 I, 2 J, 2 K)."""
-    lines = []
-    for n in fractions.shape[1:]:
-        at = np.clip(centred_positions(2 * n, 0.5, n, 1.0), 0, n - 1)
-        low = np.clip(np.floor(at).astype(np.int64), 0, max(n - 2, 0))
-        lines.append(Line(low, (at - low).astype(np.float32)))
-    return np.stack([interpolate(share, (lines[0], lines[1], lines[2])) for share in fractions])
+    i, j, k = (line_between(2 * n, 0.5, n, 1.0) for n in fractions.shape[1:])
+    return np.stack([interpolate(share, (i, j, k)) for share in fractions])
 
 
 def binned(values: F32) -> Codes:
@@ -90,14 +86,18 @@ def likelihood(prior: F32, codes: Codes) -> F32:
     """How often each label has each bin, (C, BINS^2), learnt from prior fractions (C, N) and bins (N,)."""
     step = max(1, codes.size // SAMPLE)
     prior, codes = prior[:, ::step], codes[::step]
-    share = prior
-    for _ in range(STEPS):
-        table = np.stack([tabulated(weights, codes) for weights in share])
-        share = posterior(prior, table, codes)
+    table = tabulated(prior, codes)
+    for _ in range(STEPS - 1):
+        table = tabulated(posterior(prior, table, codes), codes)
     return table
 
 
-def tabulated(weights: F32, codes: Codes) -> F32:
+def tabulated(share: F32, codes: Codes) -> F32:
+    """Histogram (C, BINS^2) of the bins (N,) of each label, which has fractions (C, N)."""
+    return np.stack([histogram(weights, codes) for weights in share])
+
+
+def histogram(weights: F32, codes: Codes) -> F32:
     """Smoothed and normalised histogram (BINS^2,) of bins (N,) with weights (N,)."""
     counts = np.bincount(codes, weights=weights, minlength=BINS**2).reshape(BINS, BINS)
     smooth = ndimage.gaussian_filter(counts, 1.0).ravel()
