@@ -234,9 +234,9 @@ def _same(one: Row, other: Row) -> bool:
 def load_report(network: Network) -> Row:
     """Figures measured so far; those of another network are dropped, but for the peer's."""
     old: Row = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if old.get("network") == network.spec.sha256:
+    if old.get("network") == network.identity:
         return old
-    return {"network": network.spec.sha256} | ({"peer": old["peer"]} if "peer" in old else {})
+    return {"network": network.identity} | ({"peer": old["peer"]} if "peer" in old else {})
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def write_sidecar(output: Path, image: Path, side: str, network: Network, result
     content = {
         "inputs": {image.name: {"sha256": sha256(image)}},
         "side": side,
-        "network": {"name": network.spec.name, "sha256": network.spec.sha256},
+        "network": network.identity,
         "output_sha256": sha256(output),
         "verdict": result.verdict.value,
         "reasons": list(result.reasons),

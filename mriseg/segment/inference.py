@@ -19,17 +19,17 @@ OVERLAP = 0.5
 Progress = Callable[[float], None]
 
 
-def open_session(network: Network, threads: int) -> ort.InferenceSession:
-    """Make an onnxruntime session on the CPU in f32; ``threads`` 0 takes every core."""
+def open_session(model: bytes, name: str, threads: int) -> ort.InferenceSession:
+    """Make an onnxruntime session of the network ``name`` on the CPU in f32; ``threads`` 0 takes every core."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
     try:
-        return ort.InferenceSession(network.model, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise SegmentationError(f"Network {network.spec.name}: onnxruntime cannot load it ({error}).") from error
+        raise SegmentationError(f"Network {name}: onnxruntime cannot load it ({error}).") from error
 
 
 def predict(image: F32, network: Network, *, threads: int = 0, progress: Progress | None = None) -> F32:
@@ -50,7 +50,7 @@ def predict(image: F32, network: Network, *, threads: int = 0, progress: Progres
     array, (7, I, J, K)
         Fractions of background and the six labels; they sum to 1.
     """
-    session = open_session(network, threads)
+    session = open_session(network.model, network.spec.name, threads)
     report = progress or _silent
     if not network.spec.mirrored:
         return look(image, session, network, report)
@@ -108,11 +108,18 @@ def predict_block(session: ort.InferenceSession, name: str, block: F32, network:
             f"Network {network.spec.name}: gave the shape {logits.shape} for a block of {block.shape}; expected "
             f"one channel a label of its specification ({sorted(network.spec.labels)}) of the block's shape."
         )
-    share = np.exp(logits - logits.max(axis=0))
-    share /= share.sum(axis=0)
+    share = softmax(logits)
     for channel in range(len(share)):
         result[network.spec.labels.get(channel, 0)] += share[channel]
     return result
+
+
+def softmax(logits: F32) -> F32:
+    """Fractions (C, I, J, K) that sum to 1 along the first axis, in the memory of ``logits``."""
+    logits -= logits.max(axis=0)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=0)
+    return logits
 
 
 def pad_to_window(image: F32, window: tuple[int, int, int]) -> tuple[F32, tuple[int, ...]]:

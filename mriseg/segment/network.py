@@ -23,7 +23,7 @@ from mriseg.types import FloatArray, IntArray, Label
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "segmenter.onnx"
 CHANNELS: Mapping[int, int] = {0: 0, **{int(label): int(label) for label in Label}}
 LINES = ("RL", "AP", "SI")
-OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise", "sharpen"}
+OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise", "sharpen", "refiner"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,9 @@ class NetworkSpec:
     sharpen : bool
         Whether the intensities of the image sharpen its answer (:mod:`mriseg.segment.sharpen`); for networks on a grid
         coarser than the image's.
+    refiner : str
+        SHA-256 of ``NAME_refiner.onnx`` beside the network, which refines its answer (:mod:`mriseg.segment.refine`);
+        empty where there is none.
     """
 
     name: str
@@ -69,6 +72,7 @@ class NetworkSpec:
     axes: str = "RAS"
     normalise: Literal["block", "image"] = "block"
     sharpen: bool = False
+    refiner: str = ""
 
     def __post_init__(self) -> None:
         if len(self.axes) != 3 or any(sum(letter in line for letter in self.axes) != 1 for line in LINES):
@@ -112,6 +116,18 @@ class Network:
 
     model: bytes = field(repr=False)
     spec: NetworkSpec
+    refiner: bytes | None = field(default=None, repr=False)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Name and SHA-256 of every file of it, as sidecars name them."""
+        refiner = {"refiner_sha256": self.spec.refiner} if self.spec.refiner else {}
+        return {"name": self.spec.name, "sha256": self.spec.sha256, **refiner}
+
+    @property
+    def sharpens(self) -> bool:
+        """Whether the intensities of the image have a say in the label map."""
+        return self.spec.sharpen or self.refiner is not None
 
 
 def load_network(path: Path | None = None, *, spec: NetworkSpec | None = None) -> Network:
@@ -130,18 +146,33 @@ def load_network(path: Path | None = None, *, spec: NetworkSpec | None = None) -
         Where a file is missing or unreadable, or where the hash differs from the specification.
     """
     onnx = SHIPPED if path is None else path
-    try:
-        model = onnx.read_bytes()
-    except OSError as error:
-        raise SegmentationError(f"{onnx.name}: the network cannot be read ({error.strerror}).") from error
+    model = read_model(onnx)
     spec = read_spec(onnx.with_suffix(".json")) if spec is None else spec
+    check(model, onnx.name, spec.sha256)
+    if not spec.refiner:
+        return Network(model=model, spec=spec)
+    path = onnx.with_name(f"{onnx.stem}_refiner.onnx")
+    refiner = read_model(path)
+    check(refiner, path.name, spec.refiner)
+    return Network(model=model, spec=spec, refiner=refiner)
+
+
+def read_model(path: Path) -> bytes:
+    """Read an ONNX file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SegmentationError(f"{path.name}: the network cannot be read ({error.strerror}).") from error
+
+
+def check(model: bytes, name: str, expected: str) -> None:
+    """Raise where the SHA-256 of a model is not as expected."""
     found = hashlib.sha256(model).hexdigest()
-    if found != spec.sha256.lower():
+    if found != expected.lower():
         raise SegmentationError(
-            f"{onnx.name}: SHA-256 is {found}, expected {spec.sha256}. The file was changed or damaged; "
+            f"{name}: SHA-256 is {found}, expected {expected}. The file was changed or damaged; "
             "install it again, or correct the hash if this is the network you mean."
         )
-    return Network(model=model, spec=spec)
 
 
 def read_spec(path: Path) -> NetworkSpec:

@@ -7,14 +7,14 @@ to be known (Wells et al. 1996, doi:10.1109/42.511747; Van Leemput et al. 1999, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from mriseg.segment.resample import F32, interpolate, line_between
-from mriseg.types import Bone
+from mriseg.types import Bone, FloatArray
 
 BINS = 24
 STEPS = 5
@@ -22,13 +22,14 @@ TRUST = 0.75  # power of the likelihood: neighbours agree, so that voxels know l
 LEAST = 0.01  # a label that the network excludes stays possible
 FILM = 0.15  # fraction of cartilage about which a region is made
 REACH = 3  # voxels of the network's grid that it reaches around
+BLUR = 0.7  # voxels; SD of the surroundings whose intensity counts beside that of a voxel
 SAMPLE = 400_000  # voxels are enough to learn the intensities from
 Codes = npt.NDArray[np.int64]
 MASK = npt.NDArray[np.bool_]
 
 
 def sharpen(image: F32, fractions: F32) -> F32:
-    """Fractions on voxels of half the width that agree with the image.
+    """Fractions on voxels of half the width that agree with the image about the cartilages.
 
     Parameters
     ----------
@@ -43,21 +44,52 @@ def sharpen(image: F32, fractions: F32) -> F32:
     array, (7, 2 I, 2 J, 2 K)
         Fractions that sum to 1.
     """
-    result = doubled(fractions)
-    flat = result.reshape(len(result), -1)
-    around = ndimage.gaussian_filter(image, 0.7, truncate=2)
-    for region in regions(fractions):
-        where = np.flatnonzero(np.repeat(np.repeat(np.repeat(region, 2, axis=0), 2, axis=1), 2, axis=2))
-        if where.size:
-            codes = BINS * binned(image.ravel()[where]) + binned(around.ravel()[where])
-            prior = np.maximum(flat[:, where], LEAST)
-            flat[:, where] = posterior(prior, likelihood(prior, codes), codes)
+    result = weighed(image, doubled(fractions), map(twice, cartilages(fractions)))
     for share in result:
         ndimage.gaussian_filter(share, 0.6, output=share, truncate=2)
     return result
 
 
-def regions(fractions: F32) -> Iterator[MASK]:
+def evidence(image: F32, fractions: F32) -> F32:
+    """What :func:`sharpen` finds, before it is smoothed, and the same about the edges of the bones.
+
+    It is what a second network is shown (:mod:`mriseg.segment.refine`); shapes as for :func:`sharpen`.
+    """
+    about = list(cartilages(fractions))
+    return weighed(image, doubled(fractions), map(twice, [*about, edges(fractions, about)]))
+
+
+def weighed(image: F32, fractions: F32, regions: Iterable[MASK], blur: float | FloatArray = BLUR) -> F32:
+    """Weigh fractions with the intensities of the image, in place, within each region apart.
+
+    Parameters
+    ----------
+    image : array, (I, J, K)
+        Any intensity unit.
+    fractions : array, (C, I, J, K)
+        Prior fractions, contiguous; they sum to 1. Changed.
+    regions : masks, (I, J, K)
+        Each has intensities of its own.
+    blur : float or three of them
+        SD, in voxels, of the surroundings whose intensity counts beside that of the voxel.
+
+    Returns
+    -------
+    array, (C, I, J, K)
+        ``fractions``.
+    """
+    flat = fractions.reshape(len(fractions), -1)
+    around = ndimage.gaussian_filter(image, blur, truncate=2)
+    for region in regions:
+        where = np.flatnonzero(region)
+        if where.size:
+            codes = BINS * binned(image.ravel()[where]) + binned(around.ravel()[where])
+            prior = np.maximum(flat[:, where], LEAST)
+            flat[:, where] = posterior(prior, likelihood(prior, codes), codes)
+    return fractions
+
+
+def cartilages(fractions: F32) -> Iterator[MASK]:
     """Masks (I, J, K) about each cartilage, none where another is.
 
     Each has intensities of its own, since what lies about a patella is not what lies about a tibia.
@@ -67,6 +99,18 @@ def regions(fractions: F32) -> Iterator[MASK]:
         region = free & ndimage.binary_dilation(fractions[bone.cartilage] > FILM, iterations=REACH)
         free &= ~region
         yield region
+
+
+def edges(fractions: F32, but: Iterable[MASK]) -> MASK:
+    """Mask (I, J, K) about the surfaces of the bones, without the masks ``but``."""
+    bones = sum(fractions[bone.label] for bone in Bone)
+    region = ndimage.binary_dilation((bones > 0.15) & (bones < 0.85), iterations=2)
+    return np.asarray(region & ~np.logical_or.reduce([*but]), dtype=np.bool_)
+
+
+def twice(region: MASK) -> MASK:
+    """Repeat each voxel of (I, J, K) along each axis."""
+    return region.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
 
 
 def doubled(fractions: F32) -> F32:

@@ -18,7 +18,7 @@ TISSUES = (
     "fluid", "synovium", "skin", "air", "cartilage", "cortex",
 )  # fmt: skip
 
-# Relative signal of typical knee protocols, read off published images; every draw moves each value by up to a third.
+# Relative signal of typical knee protocols, read off published images; every draw moves each value by up to a sixth.
 SEQUENCES = {
     "dess": "fat .20 muscle .42 tendon .12 fat_pad .22 nerve .35 vessel .60 meniscus .17 marrow .17 fluid 1.0 "
     "synovium .5 skin .35 cartilage .68",
@@ -51,7 +51,7 @@ def tissue_signal(rng: Rng) -> dict[str, float]:
         signal["tendon"] = float(rng.uniform(0.02, 0.4))
     else:
         words = list(SEQUENCES.values())[rng.integers(len(SEQUENCES))].split()
-        signal = {n: float(v) * float(rng.uniform(0.72, 1.3)) for n, v in zip(words[::2], words[1::2], strict=True)}
+        signal = {n: float(v) * float(rng.uniform(0.85, 1.18)) for n, v in zip(words[::2], words[1::2], strict=True)}
     signal["air"] = float(rng.uniform(0, 0.04)) if rng.random() < 0.9 else float(rng.uniform(0, 0.5))
     signal["cortex"] = float(rng.uniform(0, 0.15)) if rng.random() < 0.9 else float(rng.uniform(0, 0.7))
     signal["joint"] = signal["synovium"]

@@ -1,9 +1,6 @@
-"""Write the averaged weights of a checkpoint as the ONNX file that mriseg ships, and its specification.
+"""Write the averaged weights of two checkpoints as the ONNX files that mriseg ships, and their specification.
 
-    python export.py CHECKPOINT.pt ASSETS_DIR [--name NAME]
-
-The graph is written node by node: every operator is in the ONNX standard since version 13, every size is free, and no
-exporter decides anything.
+python export.py SEGMENTER.pt ASSETS_DIR [--name NAME] [--refiner REFINER.pt]
 """
 
 from __future__ import annotations
@@ -16,113 +13,93 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from graph import Graph
 from network import BLOCKS_UP, CLASSES, WIDTHS, KneeNet
-from onnx import TensorProto, helper, numpy_helper
+from refiner import LEAST, REFINER_WIDTHS, Refiner
+from torch import nn
 
 WINDOW = (64, 96, 96)
-
-
-class Graph:
-    """Nodes and constants of an ONNX graph in the order of their making."""
-
-    def __init__(self, weights: dict[str, torch.Tensor]) -> None:
-        self.weights, self.nodes, self.constants = weights, [], []
-
-    def constant(self, values: np.ndarray) -> str:
-        """Store an array and return its name."""
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def weight(self, name: str, shape: tuple[int, ...] | None = None) -> str:
-        """Store a float32 weight of the model, reshaped."""
-        values = self.weights[name].detach().cpu().float().numpy()
-        return self.constant(values if shape is None else values.reshape(shape))
-
-    def add(self, operator: str, inputs: list[str], output: str | None = None, **attributes: object) -> str:
-        """Append a node and return the name of its output."""
-        name = output or f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
-        return name
-
-    def conv(self, x: str, at: str) -> str:
-        """Append ``network.Conv``."""
-        x = self.add("Conv", [x, self.weight(f"{at}.weight")], kernel_shape=[3] * 3, pads=[1] * 6)
-        scale, bias = self.weight(f"{at}.norm.weight"), self.weight(f"{at}.norm.bias")
-        x = self.add("InstanceNormalization", [x, scale, bias], epsilon=1e-5)
-        return self.add("LeakyRelu", [x], alpha=0.01)
-
-    def residual(self, x: str, at: str, n: int) -> str:
-        """Append ``network.Residual``."""
-        y = x
-        for step in range(n):
-            y = self.conv(y, f"{at}.body.{step}")
-        return self.add("Add", [x, y])
-
-    def mix(self, x: str, at: str) -> str:
-        """Append ``network.Mix``."""
-        outputs, inputs = self.weights[f"{at}.weight"].shape
-        kernel = self.weight(f"{at}.weight", (outputs, inputs, 1, 1, 1))
-        return self.add("Conv", [x, kernel, self.weight(f"{at}.bias")], kernel_shape=[1] * 3)
 
 
 def build(model: KneeNet) -> onnx.ModelProto:
     """Return the ONNX model that computes the same as ``model``."""
     graph = Graph(model.state_dict())
-    eye = np.eye(8, dtype=np.float32).reshape(8, 1, 2, 2, 2)
-    x = graph.add("Conv", ["image", graph.constant(eye)], kernel_shape=[2] * 3, strides=[2] * 3)
-    levels = [graph.residual(graph.conv(x, "stem.0"), "stem.1", 1)]
+    levels = [graph.residual(graph.conv(graph.fold("image", 1), "stem.0"), "stem.1", 1)]
     for n in range(len(WIDTHS) - 1):
-        x = graph.add("AveragePool", [levels[-1]], kernel_shape=[2] * 3, strides=[2] * 3)
-        levels.append(graph.residual(graph.conv(x, f"down.{n}.1"), f"down.{n}.2", 1))
-    x = graph.residual(levels.pop(), "bottom", 2)
-    scales = graph.constant(np.array([1, 1, 2, 2, 2], np.float32))
+        x = graph.conv(graph.halved(levels[-1]), f"down.{n}.1")
+        levels.append(graph.residual(x, f"down.{n}.2", 1))
+    x, scales = graph.residual(levels.pop(), "bottom", 2), graph.twice()
     for n in reversed(range(len(WIDTHS) - 1)):
-        x = graph.add("Resize", [graph.mix(x, f"reduce.{n}"), "", scales], mode="nearest")
+        x = graph.doubled(graph.mix(x, f"reduce.{n}"), scales)
         x = graph.residual(graph.add("Add", [levels.pop(), x]), f"up.{n}", BLOCKS_UP)
-    kernel = np.zeros((CLASSES, 8, CLASSES, 8), np.float32)
-    for n in range(CLASSES):
-        kernel[n, :, n] = np.eye(8)
-    kernel = kernel.reshape(CLASSES * 8, CLASSES, 2, 2, 2)
-    x = graph.mix(x, "head")
-    graph.add("ConvTranspose", [x, graph.constant(kernel)], "logits", kernel_shape=[2] * 3, strides=[2] * 3)
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "i", "j", "k"])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, CLASSES, "i", "j", "k"])
-    body = helper.make_graph(graph.nodes, "knee", [image], [logits], graph.constants)
-    built = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(built)
-    return built
+    graph.unfold(graph.mix(x, "head"), "logits")
+    image = graph.value("image", (1, 1, "i", "j", "k"))
+    return graph.model("knee", [image], graph.value("logits", (1, CLASSES, "i", "j", "k")))
 
 
-def export(checkpoint: Path, folder: Path, name: str) -> Path:
-    """Write ``segmenter.onnx`` and ``segmenter.json`` into ``folder``."""
-    model = KneeNet()
+def build_refiner(model: Refiner) -> onnx.ModelProto:
+    """Return the ONNX model that computes the same as ``model``."""
+    graph = Graph(model.state_dict())
+    folded = [graph.fold("image", 1), graph.fold("evidence", CLASSES), "fractions"]
+    x = graph.mix(graph.add("Concat", folded, axis=1), "mix")
+    levels = [graph.gated(graph.plain(x, "stem.0"), "stem.1")]
+    for n in range(len(REFINER_WIDTHS) - 1):
+        levels.append(graph.gated(graph.plain(graph.halved(levels[-1]), f"down.{n}.1"), f"down.{n}.2"))
+    x, scales = levels.pop(), graph.twice()
+    for n in reversed(range(len(REFINER_WIDTHS) - 1)):
+        x = graph.doubled(graph.mix(x, f"reduce.{n}"), scales)
+        x = graph.gated(graph.add("Add", [levels.pop(), x]), f"up.{n}")
+    known = graph.add("Log", [graph.add("Add", ["evidence", graph.constant(np.array(LEAST, np.float32))])])
+    trusted = graph.add("Mul", [known, graph.weight("trust", (1, CLASSES, 1, 1, 1))])
+    graph.add("Add", [graph.unfold(graph.mix(x, "head")), trusted], "logits")
+    fine, coarse = ("i", "j", "k"), ("i2", "j2", "k2")
+    inputs = [graph.value("image", (1, 1, *fine)), graph.value("evidence", (1, CLASSES, *fine))]
+    inputs.append(graph.value("fractions", (1, CLASSES, *coarse)))
+    return graph.model("refiner", inputs, graph.value("logits", (1, CLASSES, *fine)))
+
+
+def restored(model: nn.Module, checkpoint: Path) -> tuple[nn.Module, float | None]:
+    """``model`` with the averaged weights of a checkpoint, ready for use, and the voxels it was trained on."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     model.load_state_dict(state["mean"])
+    return model.eval(), state.get("voxel_mm")
+
+
+def write(built: onnx.ModelProto, path: Path) -> str:
+    """Write a model and return its SHA-256."""
+    path.write_bytes(built.SerializeToString())
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def export(checkpoint: Path, folder: Path, name: str, refiner: Path | None = None) -> Path:
+    """Write ``segmenter.onnx``, ``segmenter.json`` and, if there is one, ``segmenter_refiner.onnx``."""
     target = folder / "segmenter.onnx"
-    target.write_bytes(build(model.eval()).SerializeToString())
+    model, voxel_mm = restored(KneeNet(), checkpoint)
     spec = {
         "name": name,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
-        "spacing_mm": [state.get("voxel_mm", 1.2)] * 3,
+        "sha256": write(build(model), target),
+        "spacing_mm": [voxel_mm or 1.2] * 3,
         "window": list(WINDOW),
         "multiple": 16,
-        "mirrored": True,
-        "sharpen": True,
+        "mirrored": False,
         "draft": True,  # until the figures of the model card reach the bars
     }
+    if refiner is not None:
+        second, _ = restored(Refiner(), refiner)
+        spec["refiner"] = write(build_refiner(second), folder / "segmenter_refiner.onnx")
     target.with_suffix(".json").write_text(json.dumps(spec, indent=2) + "\n")
     return target
 
 
 def main() -> None:
-    """Export a checkpoint."""
+    """Export one or two checkpoints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--name", default="mriseg knee segmenter 3")
+    parser.add_argument("--name", default="mriseg knee segmenter 4")
+    parser.add_argument("--refiner", type=Path, help="checkpoint of the network that refines")
     arguments = parser.parse_args()
-    target = export(arguments.checkpoint, arguments.folder, arguments.name)
+    target = export(arguments.checkpoint, arguments.folder, arguments.name, arguments.refiner)
     print(f"{target} {target.stat().st_size / 2**20:.1f} MiB")
 
 

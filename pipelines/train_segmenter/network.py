@@ -19,16 +19,18 @@ BLOCKS_UP = 2
 CLASSES = 7
 
 
-class _Conv3d(torch.autograd.Function):
+class Convolution(torch.autograd.Function):
     """3 x 3 x 3 convolution whose weight gradient is taken slice by slice: twice as fast on a CPU as torch's own."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        """Map (N, inputs, I, J, K) to (N, outputs, I, J, K)."""
         ctx.save_for_backward(x, weight)
         return fn.conv3d(x, weight, padding=1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Gradients of the input, where it needs one, and of the weight."""
         x, weight = ctx.saved_tensors
         outputs, inputs = weight.shape[:2]
         back = None
@@ -57,7 +59,7 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, I, J, K) to (N, outputs, I, J, K)."""
         slow = self.training and x.device.type == "cpu"
-        y = _Conv3d.apply(x, self.weight) if slow else fn.conv3d(x, self.weight, padding=1)
+        y = Convolution.apply(x, self.weight) if slow else fn.conv3d(x, self.weight, padding=1)
         return fn.leaky_relu(self.norm(y), 0.01)
 
 

@@ -10,6 +10,7 @@ import torch
 Tensor = torch.Tensor
 Rng = np.random.Generator
 Noise = Callable[[tuple[int, ...], float, Rng], Tensor]
+FINE_SHARE = 0.7  # of images with slices under 1 mm, and of images with little noise
 
 
 def slice_matrices(
@@ -38,8 +39,9 @@ def along(image: Tensor, matrix: Tensor, axis: int) -> Tensor:
 
 def draw_resolution(rng: Rng) -> list[tuple[float, float]]:
     """Slice spacing and profile width in mm along i, j, k: mostly sagittal stacks, some coronal and axial."""
-    in_plane = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.8 else float(rng.uniform(0.9, 1.4))
-    slices = float(rng.uniform(0.4, 1.2)) if rng.random() < 0.4 else float(rng.uniform(1.2, 4.8))
+    fine = rng.random() < FINE_SHARE
+    in_plane = float(rng.uniform(0.3, 0.7)) if fine else float(rng.uniform(0.3, 1.2))
+    slices = float(rng.uniform(0.4, 1.0)) if fine else float(rng.uniform(1.0, 4.5))
     result = [(in_plane, in_plane)] * 3
     axis = int(rng.choice(3, p=[0.8, 0.1, 0.1]))
     result[axis] = (slices, slices * float(rng.uniform(0.6, 1)))
@@ -63,7 +65,7 @@ def scan(image: Tensor, rng: Rng, noise: Noise, *, voxel_mm: float) -> Tensor:
             forward, back = slice_matrices(shape[axis], spacing, profile, float(rng.random()), voxel_mm=voxel_mm)
             image = along(image, forward, axis)
             backs.append((axis, back))
-    level = float(rng.choice([rng.uniform(0, 0.03), rng.uniform(0.02, 0.09)]))
+    level = float(rng.uniform(0, 0.03) if rng.random() < FINE_SHARE else rng.uniform(0.02, 0.09))
     real, imaginary = (
         torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)) * level for _ in range(2)
     )

@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 import torch
 from export import build
+from loop import Run
 from network import KneeNet
 from onnx import numpy_helper
-from train import Config, Run
+from train import SEGMENTER, USUAL
 
 
 def restore(model: KneeNet, path: Path) -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)
-    run = Run(arguments.run, Config(), "cpu")
+    run = Run(arguments.run, USUAL, SEGMENTER)
     restore(run.model, arguments.onnx)
     run.mean.load_state_dict(run.model.state_dict())
     run.save()

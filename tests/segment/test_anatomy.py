@@ -77,3 +77,16 @@ def test_what_hangs_on_the_patella_by_a_neck_is_no_patella_and_its_spurs_are() -
     result = obey_anatomy(labels, SPACING)
     assert not result[:, :, 40:].any()
     assert np.array_equal(obey_anatomy(clean, SPACING), clean)
+
+
+def test_a_tendon_that_goes_on_from_the_patella_is_cut_off() -> None:
+    spacing = np.array([0.8, 0.8, 0.8])
+    labels = np.zeros((50, 40, 90), np.uint8)
+    labels[5:45, 8:28, 5:45] = Label.PATELLA  # 32 x 16 x 32 mm
+    alone = labels.copy()
+    labels[15:35, 13:23, 45:85] = Label.PATELLA  # a tendon 8 mm thick and 32 mm long
+    result = obey_anatomy(labels, spacing)
+    assert not result[:, :, 60:].any()
+    whole = obey_anatomy(alone, spacing)
+    assert (whole == alone).mean() > 0.999
+    assert np.array_equal(result[:, :, :40], whole[:, :, :40])

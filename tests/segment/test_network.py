@@ -42,6 +42,19 @@ def test_a_changed_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
         load_network(onnx)
 
 
+def test_a_refiner_is_read_from_beside_the_network_and_checked(tmp_path: Path) -> None:
+    onnx = written(tmp_path, refiner=hashlib.sha256(b"refines").hexdigest())
+    refiner = tmp_path / "ours_refiner.onnx"
+    with pytest.raises(SegmentationError, match=r"ours_refiner\.onnx: the network cannot be read"):
+        load_network(onnx)
+    refiner.write_bytes(b"refines")
+    assert load_network(onnx).refiner == b"refines"
+    assert load_network(onnx).sharpens
+    refiner.write_bytes(b"changed")
+    with pytest.raises(SegmentationError, match=r"ours_refiner\.onnx: SHA-256 is"):
+        load_network(onnx)
+
+
 def test_a_specification_given_in_the_call_wins(tmp_path: Path) -> None:
     onnx = written(tmp_path, sha256="0" * 64)
     spec = NetworkSpec(name="ours", sha256=str(SPEC["sha256"]).upper(), spacing_mm=(1, 1, 1), window=(16, 16, 16))
@@ -74,5 +87,6 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 def test_the_shipped_network_passes_its_own_check() -> None:
     network = load_network()
-    assert len(network.model) <= 16 * 2**20
+    assert network.refiner is not None
+    assert len(network.model) + len(network.refiner) <= 16 * 2**20
     assert sorted(set(network.spec.labels.values())) == list(range(7))

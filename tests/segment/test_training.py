@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
 import pytest
+
+from mriseg.segment import Network, load_network
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("onnx", reason="training needs the extra `train`")
@@ -23,16 +26,18 @@ def recipe() -> SimpleNamespace:
     sys.path.insert(0, str(RECIPE))
     import export
     import generator
+    import loop
     import network
     import prepare
+    import refiner
     import scanner
     import train
+    import train_refiner
 
     sys.path.remove(str(RECIPE))
     torch.set_num_threads(1)  # two threads wait for each other where other work shares the cores
-    return SimpleNamespace(
-        export=export, generator=generator, network=network, prepare=prepare, scanner=scanner, train=train
-    )
+    modules = (export, generator, loop, network, prepare, refiner, scanner, train, train_refiner)
+    return SimpleNamespace(**{module.__name__: module for module in modules})
 
 
 @pytest.fixture(scope="module")
@@ -124,18 +129,18 @@ def test_the_quick_gradient_is_the_true_gradient(recipe: SimpleNamespace) -> Non
 
 
 def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: Path, tmp_path: Path) -> None:
-    config = recipe.train.Config(size=(32, 16, 16))
+    config, task = replace(recipe.train.USUAL, size=(32, 16, 16)), recipe.train.SEGMENTER
     knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
     pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), voxel_mm=1.2)
-    whole, first = (recipe.train.Run(tmp_path / name, config, "cpu") for name in ("whole", "parts"))
+    whole, first = (recipe.loop.Run(tmp_path / name, config, task) for name in ("whole", "parts"))
     first.folder.mkdir()
-    losses = [whole.learn(i[None], t[None], 0.1) for i, t in pairs]
+    losses = [whole.learn((i[None], t[None]), 0.1) for i, t in pairs]
     for image, target in pairs[:1]:
-        first.learn(image[None], target[None], 0.1)
+        first.learn((image[None], target[None]), 0.1)
     first.save()
-    second = recipe.train.Run(tmp_path / "parts", config, "cpu")
+    second = recipe.loop.Run(tmp_path / "parts", config, task)
     assert second.step == 1
-    again = [second.learn(i[None], t[None], 0.1) for i, t in pairs[1:]]
+    again = [second.learn((i[None], t[None]), 0.1) for i, t in pairs[1:]]
     assert again == pytest.approx(losses[1:], rel=1e-3)
 
 
@@ -143,8 +148,8 @@ def test_a_batch_on_finer_voxels_is_drawn_beside_the_training_and_ends_with_it(
     recipe: SimpleNamespace, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(RECIPE))  # where the new process finds the recipe
-    config = recipe.train.Config(size=(16, 16, 16), voxel_mm=0.8, batch=3)
-    feed = recipe.train.Feed(cache, config, 0, 1)
+    config = recipe.loop.Config(size=(16, 16, 16), voxel_mm=0.8, batch=3)
+    feed = recipe.loop.Feed(cache, config, recipe.train.SEGMENTER, 0, 1)
     try:
         image, target = feed.batch()
     finally:
@@ -155,7 +160,56 @@ def test_a_batch_on_finer_voxels_is_drawn_beside_the_training_and_ends_with_it(
 
 
 def test_a_network_is_exported_for_the_voxels_it_was_trained_on(recipe: SimpleNamespace, tmp_path: Path) -> None:
-    run = recipe.train.Run(tmp_path, recipe.train.Config(voxel_mm=0.8), "cpu")
+    run = recipe.loop.Run(tmp_path, replace(recipe.train.USUAL, voxel_mm=0.8), recipe.train.SEGMENTER)
     run.save()
     spec = json.loads(recipe.export.export(run.path, tmp_path, "ours").with_suffix(".json").read_text())
     assert spec["spacing_mm"] == [0.8, 0.8, 0.8]
+    assert "refiner" not in spec
+
+
+def refiner_of(recipe: SimpleNamespace, folder: Path) -> tuple[torch.nn.Module, Network]:
+    """A refiner with random weights, and it exported beside a segmenter with random weights."""
+    torch.manual_seed(2)
+    refining = recipe.loop.Run(folder / "refiner", recipe.train_refiner.USUAL, recipe.train_refiner.task(Path()))
+    for parameter in refining.mean.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.1)
+    first = recipe.loop.Run(folder / "first", recipe.train.USUAL, recipe.train.SEGMENTER)
+    for run in (refining, first):
+        run.folder.mkdir()
+        run.save()
+    return refining.mean, load_network(recipe.export.export(first.path, folder, "ours", refining.path))
+
+
+def test_the_exported_refiner_equals_the_trained_one(recipe: SimpleNamespace, tmp_path: Path) -> None:
+    model, network = refiner_of(recipe, tmp_path)
+    session = ort.InferenceSession(network.refiner, providers=["CPUExecutionProvider"])
+    for size in ((24, 32, 40), (16, 8, 24)):
+        shown = {"image": torch.randn(1, 1, *size), "evidence": torch.rand(1, 7, *size)}
+        shown["fractions"] = torch.rand(1, 7, *(n // 2 for n in size))
+        with torch.no_grad():
+            expected = model(*shown.values()).numpy()
+        found = session.run(None, {name: values.numpy() for name, values in shown.items()})[0]
+        assert np.abs(found - expected).max() < 1e-3
+
+
+def test_the_refiner_learns_from_what_the_segmenter_finds(
+    recipe: SimpleNamespace, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refiner_of(recipe, tmp_path)
+    monkeypatch.setattr(recipe.train_refiner, "FIELD", (64, 96, 64))
+    monkeypatch.setattr(recipe.train_refiner, "CROPS", 2)
+    config = replace(recipe.train_refiner.USUAL, size=(16, 32, 16))
+    segmenter = recipe.train_refiner.Segmenter(tmp_path / "segmenter.onnx")
+    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    rng = np.random.default_rng(0)
+    drawn = [recipe.train_refiner.unpack(c) for c in recipe.train_refiner.crops(knee, segmenter, config, rng)]
+    for image, evidence, fractions, target in drawn:
+        assert image.shape == (1, 16, 32, 16)
+        assert evidence.shape == target.shape == (7, 16, 32, 16)
+        assert fractions.shape == (7, 8, 16, 8)
+        for shares in (evidence, fractions, target):
+            assert float((shares.sum(0) - 1).abs().max()) < 0.02
+    run = recipe.loop.Run(tmp_path / "new", config, recipe.train_refiner.task(tmp_path / "segmenter.onnx"))
+    batch = tuple(tensor[None] for tensor in recipe.train_refiner.again(drawn[0], rng))
+    losses = [run.learn(batch, 0.1) for _ in range(12)]
+    assert losses[-1] < 0.8 * losses[0]

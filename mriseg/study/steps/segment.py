@@ -83,5 +83,5 @@ def _by_network(patient: Patient, image: Path, threads: int) -> tuple[LabelMap, 
     result = segment(read_volume(image), side=patient.side, network=network, threads=threads)
     confidence = {label.name.lower(): value for label, value in result.confidence.items()}
     assessment = {"verdict": result.verdict.value, "reasons": list(result.reasons), "confidence": confidence}
-    used = {"name": network.spec.name, "sha256": network.spec.sha256}
+    used = network.identity
     return result.label_map, assessment, {"method": "network", "network": used}
