@@ -21,6 +21,8 @@ from mriseg.segment.sharpen import BLUR, weighed
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
+MASK = npt.NDArray[np.bool_]
+Found = tuple[tuple[slice, ...], MASK, MASK]
 REACH_MM = 1.5
 SHELL = 0.6  # prior that a voxel on the surface is cortex; it falls to 0 at the reach
 FLAT_MM = 0.3  # as far from the surface it does not fall yet
@@ -48,28 +50,33 @@ def draw_cortex(labels: LABELS, image: F32, spacing_mm: FloatArray, *, threads: 
         A copy; the same as ``labels`` where no bone was found.
     """
 
-    def found(bone: Bone) -> tuple[tuple[slice, ...], npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
-        box = box_around(labels == bone.label, margin=int(np.ceil(REACH_MM / spacing_mm.min())) + 2)
-        if box is None:
-            return None
-        part = labels[box]
-        own = part == bone.label
-        depth = signed_mm(own, spacing_mm)
-        cartilage = np.isin(part, [b.cartilage for b in Bone])
-        band = (np.abs(depth) <= REACH_MM) & (own | (part == 0)) & ~ndimage.binary_dilation(cartilage, iterations=2)
-        shares = weighed(image[box], prior(depth), [band], BLUR * voxels)
-        return box, band, ndimage.gaussian_filter(1 - shares[0], SMOOTH * voxels, truncate=2) > 0.5
+    def look(bone: Bone) -> Found | None:
+        return found(bone, labels, image, spacing_mm)
 
     result = labels.copy()
-    voxels = float(spacing_mm.min()) / spacing_mm
     with ThreadPoolExecutor(threads or None) as pool:
-        for bone, surface in zip(Bone, pool.map(found, Bone), strict=True):
+        for bone, surface in zip(Bone, pool.map(look, Bone), strict=True):
             if surface is not None:
                 box, band, inside = surface
                 part = result[box]
                 part[band & (part == bone.label) & ~inside] = 0
                 part[band & (part == 0) & inside] = bone.label
     return result
+
+
+def found(bone: Bone, labels: LABELS, image: F32, spacing_mm: FloatArray) -> Found | None:
+    """Where one bone is, the mask of voxels about its surface that may change, and what lies inside its cortex."""
+    box = box_around(labels == bone.label, margin=int(np.ceil(REACH_MM / spacing_mm.min())) + 2)
+    if box is None:
+        return None
+    part = labels[box]
+    own = part == bone.label
+    depth = signed_mm(own, spacing_mm)
+    cartilage = np.isin(part, [b.cartilage for b in Bone])
+    band = (np.abs(depth) <= REACH_MM) & (own | (part == 0)) & ~ndimage.binary_dilation(cartilage, iterations=2)
+    voxels = float(spacing_mm.min()) / spacing_mm
+    shares = weighed(image[box], prior(depth), [band], BLUR * voxels)
+    return box, band, ndimage.gaussian_filter(1 - shares[0], SMOOTH * voxels, truncate=2) > 0.5
 
 
 def signed_mm(mask: npt.NDArray[np.bool_], spacing_mm: FloatArray) -> F32:

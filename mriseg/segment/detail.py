@@ -19,6 +19,7 @@ from mriseg.segment.sharpen import BLUR, weighed
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
+Judged = tuple[tuple[slice, ...], LABELS, npt.NDArray[np.bool_]]
 FAINT = 0.2  # fraction of cartilage about which voxels are judged
 REACH_MM = 1.2
 SMOOTH = 0.6  # SD in voxels of the finest axis: one noisy voxel makes no hole
@@ -50,32 +51,37 @@ def draw_detail(
         A copy; the same as ``labels`` where no cartilage was found.
     """
 
-    def judged(bone: Bone) -> tuple[tuple[slice, ...], LABELS, npt.NDArray[np.bool_]] | None:
-        box = box_around(fractions[bone.cartilage] > FAINT, margin=4)
-        if box is None:
-            return None
-        where, lines = part_of(back, box)
-        shares = np.stack([interpolate(share[box], lines) for share in fractions])
-        far = edt.edt(shares[bone.cartilage] <= FAINT, anisotropy=tuple(spacing_mm.tolist()))
-        region = far <= REACH_MM
-        weighed(image[where], shares, [region], BLUR * voxels)
-        for share in shares:
-            ndimage.gaussian_filter(share, SMOOTH * voxels, output=share, truncate=2)
-        return where, layered(shares, bone), region
+    def look(bone: Bone) -> Judged | None:
+        return judged(bone, image, fractions, back, spacing_mm)
 
     result = labels.copy()
-    voxels = float(spacing_mm.min()) / spacing_mm
     with ThreadPoolExecutor(threads or None) as pool:
-        for bone, part in zip(Bone, pool.map(judged, Bone), strict=True):
+        for bone, part in zip(Bone, pool.map(look, Bone), strict=True):
             if part is not None:
                 where, found, region = part
                 write(result[where], found, region, bone)
     return result
 
 
+def judged(bone: Bone, image: F32, fractions: F32, back: Lines, spacing_mm: FloatArray) -> Judged | None:
+    """Where one cartilage is in the image, the label of each voxel there, and the mask of voxels that were judged."""
+    box = box_around(fractions[bone.cartilage] > FAINT, margin=4)
+    if box is None:
+        return None
+    where, lines = part_of(back, box)
+    shares = np.stack([interpolate(share[box], lines) for share in fractions])
+    far = edt.edt(shares[bone.cartilage] <= FAINT, anisotropy=tuple(spacing_mm.tolist()))
+    region = np.asarray(far <= REACH_MM, dtype=np.bool_)
+    voxels = float(spacing_mm.min()) / spacing_mm
+    weighed(image[where], shares, [region], BLUR * voxels)
+    for share in shares:
+        ndimage.gaussian_filter(share, SMOOTH * voxels, output=share, truncate=2)
+    return where, layered(shares, bone), region
+
+
 def layered(shares: F32, bone: Bone) -> LABELS:
     """Largest label of each voxel of (7, I, J, K), but bone and cartilage against the rest: films keep their place."""
-    found = shares.argmax(axis=0).astype(np.uint8)
+    found: LABELS = shares.argmax(axis=0).astype(np.uint8)
     own, cartilage = shares[bone.label], shares[bone.cartilage]
     film = (own + cartilage > 0.5) & (own <= 0.5) & (widest(cartilage) > FILM)
     found[film] = bone.cartilage
