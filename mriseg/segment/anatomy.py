@@ -35,8 +35,7 @@ def obey_anatomy(labels: LABELS, spacing_mm: FloatArray) -> LABELS:
     voxel = float(np.prod(spacing_mm))
     for bone in Bone:
         _one_piece(result, bone)
-    _cut_neck(result, Bone.PATELLA, spacing_mm)
-    _cut_far(result, Bone.PATELLA, spacing_mm)
+    _cut_from(result, Bone.PATELLA, spacing_mm)
     for bone in Bone:
         _fill_cavities(result, bone)
         _cartilage_on_bone(result, bone, voxel)
@@ -62,30 +61,30 @@ def _one_piece(labels: LABELS, bone: Bone) -> None:
         part[where][piece] = others[winner].label if touching[winner] > 0.2 * rim.sum() else 0
 
 
-def _cut_neck(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> None:
-    """Take away what is nearer to another core of the bone than to the largest; cores lie ``NECK_MM`` deep."""
+def _cut_from(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> None:
+    """Take away what hangs on a bone and is none of it."""
     box = box_around(labels == bone.label)
     if box is None:
         return
     part, step = labels[box], tuple(spacing_mm.tolist())
-    mask = part == bone.label
-    cores, sizes = _components(edt.edt(np.ascontiguousarray(mask), anisotropy=step) > NECK_MM)
+    for strange in (_behind_neck, _far_from_core):
+        part[strange(np.ascontiguousarray(part == bone.label), step)] = 0
+
+
+def _behind_neck(mask: MASK, step: tuple[float, ...]) -> MASK:
+    """What is nearer to another core of a mask than to the largest; cores lie ``NECK_MM`` deep."""
+    cores, sizes = _components(edt.edt(mask, anisotropy=step) > NECK_MM)
     if len(sizes) < 2:
-        return
+        return np.zeros_like(mask)
     nearest = ndimage.distance_transform_edt(cores == 0, sampling=step, return_distances=False, return_indices=True)
-    part[mask & (cores[tuple(nearest)] != int(np.argmax(sizes)) + 1)] = 0
+    return np.asarray(mask & (cores[tuple(nearest)] != int(np.argmax(sizes)) + 1), dtype=np.bool_)
 
 
-def _cut_far(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> None:
-    """Take away what is more than ``BEYOND_MM`` further from the core of a bone than its surface is."""
-    box = box_around(labels == bone.label)
-    if box is None:
-        return
-    part, step = labels[box], tuple(spacing_mm.tolist())
-    mask = part == bone.label
-    depth = edt.edt(np.ascontiguousarray(mask), anisotropy=step)
+def _far_from_core(mask: MASK, step: tuple[float, ...]) -> MASK:
+    """What is more than ``BEYOND_MM`` further from the core of a mask than its surface is."""
+    depth = edt.edt(mask, anisotropy=step)
     rim = CORE * float(depth.max())
-    part[mask & (edt.edt(depth < rim, anisotropy=step) > rim + BEYOND_MM)] = 0
+    return np.asarray(mask & (edt.edt(depth < rim, anisotropy=step) > rim + BEYOND_MM), dtype=np.bool_)
 
 
 def _fill_cavities(labels: LABELS, bone: Bone) -> None:

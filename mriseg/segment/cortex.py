@@ -7,21 +7,19 @@ intensities of the image (:mod:`mriseg.segment.sharpen`), and joined to the bone
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import edt
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import expit
 
+from mriseg.segment.inference import of_each_bone
 from mriseg.segment.labelling import box_around
 from mriseg.segment.resample import F32
-from mriseg.segment.sharpen import BLUR, weighed
+from mriseg.segment.sharpen import BLUR, MASK, weighed
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
-MASK = npt.NDArray[np.bool_]
 Found = tuple[tuple[slice, ...], MASK, MASK]
 REACH_MM = 1.5
 SHELL = 0.6  # prior that a voxel on the surface is cortex; it falls to 0 at the reach
@@ -49,18 +47,11 @@ def draw_cortex(labels: LABELS, image: F32, spacing_mm: FloatArray, *, threads: 
     array, (I, J, K)
         A copy; the same as ``labels`` where no bone was found.
     """
-
-    def look(bone: Bone) -> Found | None:
-        return found(bone, labels, image, spacing_mm)
-
     result = labels.copy()
-    with ThreadPoolExecutor(threads or None) as pool:
-        for bone, surface in zip(Bone, pool.map(look, Bone), strict=True):
-            if surface is not None:
-                box, band, inside = surface
-                part = result[box]
-                part[band & (part == bone.label) & ~inside] = 0
-                part[band & (part == 0) & inside] = bone.label
+    for bone, (box, band, inside) in of_each_bone(lambda bone: found(bone, labels, image, spacing_mm), threads):
+        part = result[box]
+        part[band & (part == bone.label) & ~inside] = 0
+        part[band & (part == 0) & inside] = bone.label
     return result
 
 
@@ -79,7 +70,7 @@ def found(bone: Bone, labels: LABELS, image: F32, spacing_mm: FloatArray) -> Fou
     return box, band, ndimage.gaussian_filter(1 - shares[0], SMOOTH * voxels, truncate=2) > 0.5
 
 
-def signed_mm(mask: npt.NDArray[np.bool_], spacing_mm: FloatArray) -> F32:
+def signed_mm(mask: MASK, spacing_mm: FloatArray) -> F32:
     """Distance in mm to the other side of a mask (I, J, K), negative inside."""
     step = tuple(spacing_mm.tolist())
     return np.asarray(edt.edt(~mask, anisotropy=step) - edt.edt(mask, anisotropy=step), dtype=np.float32)

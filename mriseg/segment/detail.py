@@ -6,20 +6,19 @@ the prior (docs/decisions/0009).
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import edt
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mriseg.segment.inference import of_each_bone
 from mriseg.segment.labelling import FILM, box_around, widest
 from mriseg.segment.resample import F32, Lines, interpolate, part_of
-from mriseg.segment.sharpen import BLUR, weighed
+from mriseg.segment.sharpen import BLUR, MASK, weighed
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
-Judged = tuple[tuple[slice, ...], LABELS, npt.NDArray[np.bool_]]
+Judged = tuple[tuple[slice, ...], LABELS, MASK]
 FAINT = 0.2  # fraction of cartilage about which voxels are judged
 REACH_MM = 1.2
 SMOOTH = 0.6  # SD in voxels of the finest axis: one noisy voxel makes no hole
@@ -50,16 +49,11 @@ def draw_detail(
     array, (I, J, K)
         A copy; the same as ``labels`` where no cartilage was found.
     """
-
-    def look(bone: Bone) -> Judged | None:
-        return judged(bone, image, fractions, back, spacing_mm)
-
     result = labels.copy()
-    with ThreadPoolExecutor(threads or None) as pool:
-        for bone, part in zip(Bone, pool.map(look, Bone), strict=True):
-            if part is not None:
-                where, found, region = part
-                write(result[where], found, region, bone)
+    for bone, (where, found, region) in of_each_bone(
+        lambda bone: judged(bone, image, fractions, back, spacing_mm), threads
+    ):
+        write(result[where], found, region, bone)
     return result
 
 
@@ -88,7 +82,7 @@ def layered(shares: F32, bone: Bone) -> LABELS:
     return found
 
 
-def write(labels: LABELS, found: LABELS, region: npt.NDArray[np.bool_], bone: Bone) -> None:
+def write(labels: LABELS, found: LABELS, region: MASK, bone: Bone) -> None:
     """Write what was ``found`` in a region about one cartilage into ``labels``, which other bones keep."""
     own = np.isin(labels, (0, bone.label, bone.cartilage)) | (found == bone.cartilage)
     np.copyto(labels, found, where=region & own)

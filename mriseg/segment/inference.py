@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -12,11 +14,12 @@ import onnxruntime as ort
 
 from mriseg.errors import SegmentationError
 from mriseg.segment.network import Network
-from mriseg.types import Label
+from mriseg.types import Bone, Label
 
 F32 = npt.NDArray[np.float32]
 OVERLAP = 0.5
 Progress = Callable[[float], None]
+Found = TypeVar("Found")
 
 
 def open_session(model: bytes, name: str, threads: int) -> ort.InferenceSession:
@@ -51,7 +54,7 @@ def predict(image: F32, network: Network, *, threads: int = 0, progress: Progres
         Fractions of background and the six labels; they sum to 1.
     """
     session = open_session(network.model, network.spec.name, threads)
-    report = progress or _silent
+    report = progress or silent
     if not network.spec.mirrored:
         return look(image, session, network, report)
     first = look(image, session, network, lambda share: report(share / 2))
@@ -61,7 +64,7 @@ def predict(image: F32, network: Network, *, threads: int = 0, progress: Progres
     return np.asarray((first + second[:, 1:, 1:, 1:][:, ::-1]) / 2, dtype=np.float32)
 
 
-def _silent(share: float) -> None:
+def silent(share: float) -> None:
     """Report nothing."""
 
 
@@ -70,7 +73,7 @@ def look(image: F32, session: ort.InferenceSession, network: Network, progress: 
     name = session.get_inputs()[0].name
     image = nib.orientations.apply_orientation(image, network.spec.turn)
     if network.spec.normalise == "image":
-        image = (image - image.mean()) / max(float(image.std()), 1e-6)
+        image = standardised(image)
     padded, offset = pad_to_window(image, network.spec.window)
     starts = [block_starts(n, w) for n, w in zip(padded.shape, network.spec.window, strict=True)]
     blocks = list(product(*starts))
@@ -112,6 +115,19 @@ def predict_block(session: ort.InferenceSession, name: str, block: F32, network:
     for channel in range(len(share)):
         result[network.spec.labels.get(channel, 0)] += share[channel]
     return result
+
+
+def standardised(image: F32) -> F32:
+    """Zero mean and unit SD; an image (I, J, K) without contrast becomes zero."""
+    return np.asarray((image - image.mean()) / max(float(image.std()), 1e-6), dtype=np.float32)
+
+
+def of_each_bone(look: Callable[[Bone], Found | None], threads: int) -> Iterator[tuple[Bone, Found]]:
+    """Bones of which ``look`` finds something, and what; as many at once as ``threads``, 0 for all."""
+    with ThreadPoolExecutor(threads or None) as pool:
+        for bone, found in zip(Bone, pool.map(look, Bone), strict=True):
+            if found is not None:
+                yield bone, found
 
 
 def softmax(logits: F32) -> F32:

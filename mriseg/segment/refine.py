@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mriseg.errors import SegmentationError
-from mriseg.segment.inference import open_session, softmax
+from mriseg.segment.inference import open_session, softmax, standardised
 from mriseg.segment.labelling import box_around
 from mriseg.segment.network import Network
 from mriseg.segment.resample import F32
@@ -65,11 +65,6 @@ def refine(image: F32, fractions: F32, network: Network, *, threads: int = 0) ->
     i, j, k = part.shape
     refined[fine] = softmax(logits[:, :i, :j, :k])
     return refined
-
-
-def standardised(image: F32) -> F32:
-    """Zero mean and unit SD; an image (I, J, K) without contrast becomes zero."""
-    return np.asarray((image - image.mean()) / max(float(image.std()), 1e-6), dtype=np.float32)
 
 
 def grown(values: F32, multiple: int) -> F32:

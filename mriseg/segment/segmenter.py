@@ -12,7 +12,7 @@ from mriseg.geometry import to_right_knee
 from mriseg.segment.anatomy import obey_anatomy
 from mriseg.segment.cortex import draw_cortex
 from mriseg.segment.detail import draw_detail
-from mriseg.segment.inference import predict
+from mriseg.segment.inference import predict, silent
 from mriseg.segment.labelling import label_voxels
 from mriseg.segment.network import Network
 from mriseg.segment.plausibility import doubts, refuse_unusable
@@ -100,7 +100,7 @@ def fractions_of(
 ) -> tuple[F32, Lines]:
     """Fractions (7, i, j, k) of background and labels, and where the voxels of ``knee`` lie on their grid."""
     grid, target_mm = knee.grid, network.spec.spacing_ras_mm
-    report = progress or (lambda _: None)
+    report = progress or silent
     there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm)
     first = FIRST if network.sharpens else 1.0
     fractions = predict(

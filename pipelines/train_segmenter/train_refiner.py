@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +126,7 @@ def validation_set(cache: Path, config: Config, network: Path) -> list[tuple[Ten
     rng, segmenter = np.random.default_rng(1), Segmenter(network)
     paths = knees(cache, validation=True)[:4]
     fields = [crops(load_knee(path), segmenter, config, rng)[::5] for path in paths]
-    return [unpack(crop) for field, n in product(fields, range(4)) for crop in field[n : n + 1]]
+    return [unpack(crop) for field in fields for crop in field[:4]]
 
 
 def main() -> None:
