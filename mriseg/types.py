@@ -218,7 +218,9 @@ class LabelMap:
 
     def __post_init__(self) -> None:
         raw = np.asarray(self.data)
-        unknown = sorted(set(distinct(raw)) - {0, *Label})
+        whole = raw.dtype.kind in "iu" and raw.size > 0
+        in_range = whole and raw.min() >= 0 and raw.max() <= max(Label)  # far faster than to list what occurs
+        unknown = [] if in_range else sorted(set(distinct(raw)) - {0, *Label})
         if unknown:
             raise GeometryError(
                 f"A label map holds the values {unknown}; expected 0 to {max(Label)}. "

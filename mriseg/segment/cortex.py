@@ -16,15 +16,18 @@ from scipy.special import expit
 from mriseg.segment.inference import of_each_bone
 from mriseg.segment.labelling import box_around
 from mriseg.segment.resample import F32
-from mriseg.segment.sharpen import BLUR, MASK, weighed
+from mriseg.segment.sharpen import BLUR, MASK, weigh
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
 Found = tuple[tuple[slice, ...], MASK, MASK]
 REACH_MM = 1.5
+THICKER = {Bone.TIBIA: 2.0}  # as many times as thick is the cortex of its shaft, 30 mm and more from its cartilage
+JOINT_MM, SHAFT_MM = 10.0, 30.0  # distances from cartilage between which it gets thicker
 SHELL = 0.6  # prior that a voxel on the surface is cortex; it falls to 0 at the reach
 FLAT_MM = 0.3  # as far from the surface it does not fall yet
 EDGE_MM = 0.6  # how sharply the network's surface parts marrow from what lies around
+TRUST = 1.0  # cortex differs from marrow and from most of what lies around, unlike cartilage from fluid
 SMOOTH = 0.7  # SD in voxels of the finest axis: a surface is smooth
 
 
@@ -57,27 +60,46 @@ def draw_cortex(labels: LABELS, image: F32, spacing_mm: FloatArray, *, threads: 
 
 def found(bone: Bone, labels: LABELS, image: F32, spacing_mm: FloatArray) -> Found | None:
     """Where one bone is, the mask of voxels about its surface that may change, and what lies inside its cortex."""
-    box = box_around(labels == bone.label, margin=int(np.ceil(REACH_MM / spacing_mm.min())) + 2)
+    most = REACH_MM * THICKER.get(bone, 1.0)
+    box = box_around(labels == bone.label, margin=int(np.ceil(most / spacing_mm.min())) + 2)
     if box is None:
         return None
     part = labels[box]
     own = part == bone.label
     depth = signed_mm(own, spacing_mm)
+    reach = np.where(own, REACH_MM, reach_mm(part, bone, spacing_mm)).astype(np.float32)
     cartilage = np.isin(part, [b.cartilage for b in Bone])
-    band = (np.abs(depth) <= REACH_MM) & (own | (part == 0)) & ~ndimage.binary_dilation(cartilage, iterations=2)
+    band = (np.abs(depth) <= reach) & (own | (part == 0)) & ~ndimage.binary_dilation(cartilage, iterations=2)
     voxels = float(spacing_mm.min()) / spacing_mm
-    shares = weighed(image[box], prior(depth), [band], BLUR * voxels)
-    return box, band, ndimage.gaussian_filter(1 - shares[0], SMOOTH * voxels, truncate=2) > 0.5
+    around = ndimage.gaussian_filter(image[box], BLUR * voxels, truncate=2)
+    inside = own.astype(np.float32)
+    if band.any():
+        inside[band] = 1 - weigh(prior(depth[band], reach[band]), image[box][band], around[band], TRUST)[0]
+    return box, band, ndimage.gaussian_filter(inside, SMOOTH * voxels, truncate=2) > 0.5
 
 
 def signed_mm(mask: MASK, spacing_mm: FloatArray) -> F32:
     """Distance in mm to the other side of a mask (I, J, K), negative inside."""
     step = tuple(spacing_mm.tolist())
-    return np.asarray(edt.edt(~mask, anisotropy=step) - edt.edt(mask, anisotropy=step), dtype=np.float32)
+    outside, inside = (edt.edt(part, anisotropy=step, parallel=2) for part in (~mask, mask))
+    return np.asarray(outside - inside, dtype=np.float32)
 
 
-def prior(depth: F32) -> F32:
-    """Fractions (3, I, J, K) of surroundings, marrow and cortex at ``depth`` mm outside a bone's surface."""
-    shell = SHELL * np.clip(1 - np.clip(np.abs(depth) - FLAT_MM, 0, None) / REACH_MM, 0, 1)
+def reach_mm(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> F32 | float:
+    """How far outside a bone's surface its cortex may end, in mm, for each voxel (I, J, K)."""
+    if bone not in THICKER:
+        return REACH_MM
+    off = edt.edt(labels != bone.cartilage, anisotropy=tuple(spacing_mm.tolist()))
+    along = np.clip((off - JOINT_MM) / (SHAFT_MM - JOINT_MM), 0, 1)
+    return np.asarray(REACH_MM * (1 + (THICKER[bone] - 1) * along), dtype=np.float32)
+
+
+def prior(depth: F32, reach: F32) -> F32:
+    """Fractions (3, N) of surroundings, marrow and cortex at ``depth`` mm, (N,), outside a bone's surface.
+
+    Cortex may be as far as ``reach`` mm, (N,), from it.
+    """
+    flat = FLAT_MM / REACH_MM
+    shell = SHELL * np.clip(1 - np.clip(np.abs(depth) / reach - flat, 0, None), 0, 1)
     marrow = expit(-depth / EDGE_MM)
     return np.asarray(np.stack([(1 - shell) * (1 - marrow), (1 - shell) * marrow, shell]), dtype=np.float32)

@@ -11,14 +11,11 @@ import numpy as np
 
 from mriseg.errors import SegmentationError
 from mriseg.segment.inference import open_session, softmax, standardised
-from mriseg.segment.labelling import box_around
 from mriseg.segment.network import Network
 from mriseg.segment.resample import F32
 from mriseg.segment.sharpen import evidence
 
 MULTIPLE = 8  # fine voxels: the network halves its grid three times
-MARGIN = 4  # coarse voxels about what the first network found
-FAINT = 0.25  # fraction of any label that counts as found
 
 
 def refine(image: F32, fractions: F32, network: Network, *, threads: int = 0) -> F32:
@@ -38,7 +35,7 @@ def refine(image: F32, fractions: F32, network: Network, *, threads: int = 0) ->
     Returns
     -------
     array, (7, 2 I, 2 J, 2 K)
-        Fractions that sum to 1; background alone more than 5 mm away from all that the first network found.
+        Fractions that sum to 1.
 
     Raises
     ------
@@ -47,24 +44,15 @@ def refine(image: F32, fractions: F32, network: Network, *, threads: int = 0) ->
     """
     if network.refiner is None:
         raise SegmentationError(f"Network {network.spec.name}: has no refiner.")
-    refined = np.zeros((len(fractions), *image.shape), np.float32)
-    refined[0] = 1
-    box = box_around(fractions[1:].max(axis=0) > FAINT, margin=MARGIN)
-    if box is None:
-        return refined
-    fine = (slice(None), *(slice(2 * side.start, 2 * side.stop) for side in box))
-    coarse = fractions[(slice(None), *box)]
-    part = np.ascontiguousarray(image[fine[1:]])
     session = open_session(network.refiner, network.spec.name, threads)
     shown = {
-        "image": grown(standardised(part)[None], MULTIPLE),
-        "evidence": grown(evidence(part, coarse), MULTIPLE),
-        "fractions": grown(coarse, MULTIPLE // 2),
+        "image": grown(standardised(image)[None], MULTIPLE),
+        "evidence": grown(evidence(image, fractions), MULTIPLE),
+        "fractions": grown(fractions, MULTIPLE // 2),
     }
     logits = session.run(None, {name: values[None] for name, values in shown.items()})[0][0]
-    i, j, k = part.shape
-    refined[fine] = softmax(logits[:, :i, :j, :k])
-    return refined
+    i, j, k = image.shape
+    return softmax(logits[:, :i, :j, :k])
 
 
 def grown(values: F32, multiple: int) -> F32:

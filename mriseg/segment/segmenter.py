@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
 
 from mriseg.geometry import to_right_knee
-from mriseg.segment.anatomy import obey_anatomy
+from mriseg.segment.anatomy import obey_anatomy, one_piece_each
+from mriseg.segment.closer import Closer, look_closer
 from mriseg.segment.cortex import draw_cortex
 from mriseg.segment.detail import draw_detail
-from mriseg.segment.inference import predict, silent
-from mriseg.segment.labelling import label_voxels
+from mriseg.segment.inference import Progress, predict, silent
+from mriseg.segment.labelling import LABELS, label_voxels
 from mriseg.segment.network import Network
 from mriseg.segment.plausibility import doubts, refuse_unusable
-from mriseg.segment.refine import refine
-from mriseg.segment.resample import F32, Lines, apply_axes, there_and_back
-from mriseg.segment.sharpen import sharpen
-from mriseg.types import Label, LabelMap, Side, Verdict, Volume
+from mriseg.segment.resample import F32, apply_axes, there_and_back
+from mriseg.segment.shaft import extend_shafts
+from mriseg.segment.tendon import cut_tendons
+from mriseg.types import Bone, Label, LabelMap, Side, Verdict, Volume
 
 DRAFT = "{name} is a draft that does not reach the accuracy a measurement needs: correct the label map by hand."
-FIRST = 0.6  # share of the time until the first network has answered
+FIRST, LOOKED = 0.3, 0.6  # shares of the time until the first network has answered, and the second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +54,7 @@ def segment(
     side: Side,
     network: Network,
     threads: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Segmentation:
     """Segment the bones and cartilages of one knee.
 
@@ -77,14 +78,8 @@ def segment(
     """
     refuse_unusable(volume)
     knee = to_right_knee(volume, side)
-    fractions, back = fractions_of(knee, network, threads=threads, progress=progress)
-    labels = label_voxels(fractions, back)
-    if network.sharpens:
-        spacing_mm = knee.grid.spacing_mm
-        labels = draw_detail(labels, knee.data, fractions, back, spacing_mm, threads=threads)
-        labels = draw_cortex(obey_anatomy(labels, spacing_mm), knee.data, spacing_mm, threads=threads)
-    label_map = LabelMap(data=obey_anatomy(labels, knee.grid.spacing_mm), grid=knee.grid)
-    confidence = confidence_of(fractions)
+    labels, confidence = labels_of(knee, network, threads=threads, progress=progress or silent)
+    label_map = LabelMap(data=labels, grid=knee.grid)
     drafted = (DRAFT.format(name=network.spec.name),) if network.spec.draft else ()
     reasons = drafted + doubts(label_map, confidence)
     return Segmentation(
@@ -95,24 +90,37 @@ def segment(
     )
 
 
-def fractions_of(
-    knee: Volume, network: Network, *, threads: int, progress: Callable[[float], None] | None
-) -> tuple[F32, Lines]:
-    """Fractions (7, i, j, k) of background and labels, and where the voxels of ``knee`` lie on their grid."""
-    grid, target_mm = knee.grid, network.spec.spacing_ras_mm
-    report = progress or silent
-    there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm)
+def labels_of(knee: Volume, network: Network, *, threads: int, progress: Progress) -> tuple[LABELS, dict[Label, float]]:
+    """Label of each voxel of a right knee, (I, J, K), and the confidence in each label."""
+    grid = knee.grid
+    there, back = there_and_back(grid.shape, grid.spacing_mm, network.spec.spacing_ras_mm)
     first = FIRST if network.sharpens else 1.0
     fractions = predict(
-        apply_axes(knee.data, there), network, threads=threads, progress=lambda share: report(first * share)
+        apply_axes(knee.data, there), network, threads=threads, progress=lambda share: progress(first * share)
     )
-    if not network.sharpens:
-        return fractions, back
-    there, back = there_and_back(grid.shape, grid.spacing_mm, target_mm, parts=2)
-    image = apply_axes(knee.data, there)
-    fractions = refine(image, fractions, network, threads=threads) if network.refiner else sharpen(image, fractions)
-    report(1.0)
-    return fractions, back
+    labels = label_voxels(fractions, back)
+    confidence = confidence_of(fractions)
+    if network.sharpens:
+        closer = look_closer(knee, fractions, network, threads=threads)
+        progress(LOOKED)
+        labels = draw(labels, knee, closer, threads=threads)
+        if closer is not None:
+            fine = confidence_of(closer.fractions)
+            confidence |= {bone.cartilage: fine[bone.cartilage] for bone in Bone}
+    labels = obey_anatomy(labels, grid.spacing_mm)
+    progress(1.0)
+    return labels, confidence
+
+
+def draw(labels: LABELS, knee: Volume, closer: Closer | None, *, threads: int) -> LABELS:
+    """Let the intensities of the image decide about cartilages, shafts, cortex and tendons."""
+    image, spacing_mm = knee.data, knee.grid.spacing_mm
+    if closer is not None:
+        box = closer.where
+        labels[box] = label_voxels(closer.fractions, closer.back)
+        labels[box] = draw_detail(labels[box], image[box], closer.fractions, closer.back, spacing_mm, threads=threads)
+    labels = extend_shafts(one_piece_each(labels), image, spacing_mm)
+    return cut_tendons(draw_cortex(labels, image, spacing_mm, threads=threads), image, spacing_mm)
 
 
 def confidence_of(fractions: F32) -> dict[Label, float]:

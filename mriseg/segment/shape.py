@@ -5,6 +5,7 @@ from __future__ import annotations
 from mriseg.atlas import Carried, carry, load_atlas
 from mriseg.errors import GeometryError
 from mriseg.geometry import thin
+from mriseg.segment.inference import of_each_bone
 from mriseg.surfaces import extract_surface
 from mriseg.types import Bone, LabelMap
 
@@ -24,18 +25,19 @@ def shape_doubts(label_map: LabelMap) -> list[str]:
     A bone that is absent or smaller than 3 ml is passed over: its volume is doubted elsewhere.
     """
     coarse = thin(label_map, COARSE_MM)
-    reasons = []
-    for bone in Bone:
-        mask = coarse.mask(bone.label)
-        if mask.sum() * coarse.grid.voxel_mm3 < LEAST_MM3:
-            continue
-        try:
-            fitted = carry(load_atlas()[bone], bone, extract_surface(mask, coarse.grid, smoothing_mm=SMOOTHING_MM))
-        except GeometryError:
-            reasons.append(f"The {bone} has no surface in the image.")
-            continue
-        reasons += judged(bone, fitted)
-    return reasons
+    return [reason for _, found in of_each_bone(lambda bone: doubts_of(bone, coarse), 0) for reason in found]
+
+
+def doubts_of(bone: Bone, coarse: LabelMap) -> list[str]:
+    """Reasons to doubt the shape of one bone of a coarse label map."""
+    mask = coarse.mask(bone.label)
+    if mask.sum() * coarse.grid.voxel_mm3 < LEAST_MM3:
+        return []
+    try:
+        surface = extract_surface(mask, coarse.grid, smoothing_mm=SMOOTHING_MM)
+        return judged(bone, carry(load_atlas()[bone], bone, surface))
+    except GeometryError:
+        return [f"The {bone} has no surface in the image."]
 
 
 def judged(bone: Bone, fitted: Carried) -> list[str]:

@@ -83,10 +83,18 @@ def weighed(image: F32, fractions: F32, regions: Iterable[MASK], blur: float | F
     for region in regions:
         where = np.flatnonzero(region)
         if where.size:
-            codes = BINS * binned(image.ravel()[where]) + binned(around.ravel()[where])
-            prior = np.maximum(flat[:, where], LEAST)
-            flat[:, where] = posterior(prior, likelihood(prior, codes), codes)
+            flat[:, where] = weigh(flat[:, where], image.ravel()[where], around.ravel()[where])
     return fractions
+
+
+def weigh(prior: F32, values: F32, around: F32, trust: float = TRUST) -> F32:
+    """Fractions (C, N) of voxels from prior fractions (C, N), their intensities (N,) and those around them (N,).
+
+    ``trust`` is the power of the likelihood.
+    """
+    codes = BINS * binned(values) + binned(around)
+    prior = np.maximum(prior, LEAST)
+    return posterior(prior, likelihood(prior, codes, trust), codes, trust)
 
 
 def cartilages(fractions: F32) -> Iterator[MASK]:
@@ -126,13 +134,13 @@ def binned(values: F32) -> Codes:
     return bins
 
 
-def likelihood(prior: F32, codes: Codes) -> F32:
+def likelihood(prior: F32, codes: Codes, trust: float) -> F32:
     """How often each label has each bin, (C, BINS^2), learnt from prior fractions (C, N) and bins (N,)."""
     step = max(1, codes.size // SAMPLE)
     prior, codes = prior[:, ::step], codes[::step]
     table = tabulated(prior, codes)
     for _ in range(STEPS - 1):
-        table = tabulated(posterior(prior, table, codes), codes)
+        table = tabulated(posterior(prior, table, codes, trust), codes)
     return table
 
 
@@ -148,8 +156,8 @@ def histogram(weights: F32, codes: Codes) -> F32:
     return np.asarray(smooth / max(float(smooth.sum()), 1e-9) + 1e-6, dtype=np.float32)
 
 
-def posterior(prior: F32, table: F32, codes: Codes) -> F32:
+def posterior(prior: F32, table: F32, codes: Codes, trust: float) -> F32:
     """Fractions (C, N) by Bayes' rule from prior fractions (C, N), likelihoods (C, BINS^2) and bins (N,)."""
-    share: F32 = prior * (table**TRUST)[:, codes]
+    share: F32 = prior * (table**trust)[:, codes]
     share /= share.sum(axis=0)
     return share

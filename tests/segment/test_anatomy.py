@@ -48,6 +48,14 @@ def test_cartilage_away_from_its_own_bone_is_dropped() -> None:
     assert np.array_equal(obey_anatomy(labels, SPACING), knee())
 
 
+def test_fluid_beyond_7_mm_of_the_bone_is_no_cartilage_though_the_layer_goes_on_into_it() -> None:
+    labels = knee()
+    labels[8:32, 32:40, 32:34] = Label.FEMORAL_CARTILAGE
+    result = obey_anatomy(labels, SPACING)
+    assert (result[8:32, 32:38, 32:34] == Label.FEMORAL_CARTILAGE).all()
+    assert (result[8:32, 39:, 32:34] == 0).all()
+
+
 def test_a_cavity_inside_a_bone_is_filled_and_a_pit_in_its_surface_is_not() -> None:
     labels = knee()
     labels[15:18, 15:18, 45:48] = 0

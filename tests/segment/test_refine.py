@@ -40,14 +40,6 @@ def test_brighter_images_are_refined_alike(network: Network, part: tuple[np.ndar
     assert np.abs(one - two).max() < 0.02
 
 
-def test_where_the_first_network_found_nothing_all_is_background(network: Network) -> None:
-    nothing = np.zeros((7, 8, 8, 8), np.float32)
-    nothing[0] = 1
-    refined = refine(np.random.default_rng(0).random((16, 16, 16)).astype(np.float32), nothing, network)
-    assert (refined[0] == 1).all()
-    assert (refined[1:] == 0).all()
-
-
 def test_any_size_is_taken(network: Network) -> None:
     fractions = np.full((7, 5, 7, 9), 1 / 7, np.float32)
     image = np.random.default_rng(0).random((10, 14, 18)).astype(np.float32)
