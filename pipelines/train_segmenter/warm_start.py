@@ -1,47 +1,57 @@
 """Make a checkpoint from a shipped ONNX file, to go on training from its weights.
 
-python warm_start.py segmenter.onnx RUN_DIR
+    python warm_start.py segmenter.onnx RUN_DIR
+    python warm_start.py segmenter_refiner.onnx REFINER_DIR --refiner
+
+The optimiser starts anew, which costs a few hundred steps.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from export import build
+import train
+import train_refiner
+from export import build, build_refiner
 from loop import Run
-from network import KneeNet
 from onnx import numpy_helper
-from train import SEGMENTER, USUAL
+from torch import nn
+
+FIRST = 1000  # no constant of a graph itself is as large
 
 
-def restore(model: KneeNet, path: Path) -> None:
-    """Put the constants of an exported graph back into the model that they were exported from."""
-    probe = KneeNet()
+def restore(model: nn.Module, build: Callable[[nn.Module], onnx.ModelProto], path: Path) -> None:
+    """Put the constants of an exported graph back into the model that ``build`` exported them from."""
+    probe = type(model)()
     for n, parameter in enumerate(probe.parameters()):
-        parameter.data.fill_(float(n + 1))
+        parameter.data.fill_(float(FIRST + n))
     places = [float(numpy_helper.to_array(c).flat[0]) for c in build(probe).graph.initializer]
     values = [numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer]
     own = list(model.parameters())
     for place, value in zip(places, values, strict=True):
-        # Constants of the graph itself (folding, scale) start with 0 or 1 and hold several values.
-        n = int(place) - 1
-        if 0 <= n < len(own) and own[n].numel() == value.size:
-            own[n].data.copy_(torch.from_numpy(np.array(value)).reshape(own[n].shape))
+        if place >= FIRST:
+            parameter = own[int(place) - FIRST]
+            parameter.data.copy_(torch.from_numpy(np.array(value)).reshape(parameter.shape))
 
 
 def main() -> None:
-    """Write RUN_DIR/checkpoint.pt."""
+    """Write the checkpoint of a run that begins with shipped weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("onnx", type=Path)
     parser.add_argument("run", type=Path)
-    arguments = parser.parse_args()
-    arguments.run.mkdir(parents=True, exist_ok=True)
-    run = Run(arguments.run, USUAL, SEGMENTER)
-    restore(run.model, arguments.onnx)
+    parser.add_argument("--refiner", action="store_true", help="the file is that of the network that refines")
+    given = parser.parse_args()
+    given.run.mkdir(parents=True, exist_ok=True)
+    if given.refiner:
+        run = Run(given.run, train_refiner.USUAL, train_refiner.task(given.onnx))
+    else:
+        run = Run(given.run, train.USUAL, train.SEGMENTER)
+    restore(run.model, build_refiner if given.refiner else build, given.onnx)
     run.mean.load_state_dict(run.model.state_dict())
     run.save()
 

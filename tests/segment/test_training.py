@@ -13,6 +13,7 @@ import onnxruntime as ort
 import pytest
 
 from mriseg.segment import Network, load_network
+from mriseg.segment.network import SHIPPED
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("onnx", reason="training needs the extra `train`")
@@ -33,10 +34,11 @@ def recipe() -> SimpleNamespace:
     import scanner
     import train
     import train_refiner
+    import warm_start
 
     sys.path.remove(str(RECIPE))
     torch.set_num_threads(1)  # two threads wait for each other where other work shares the cores
-    modules = (export, generator, loop, network, prepare, refiner, scanner, train, train_refiner)
+    modules = (export, generator, loop, network, prepare, refiner, scanner, train, train_refiner, warm_start)
     return SimpleNamespace(**{module.__name__: module for module in modules})
 
 
@@ -190,6 +192,17 @@ def test_the_exported_refiner_equals_the_trained_one(recipe: SimpleNamespace, tm
             expected = model(*shown.values()).numpy()
         found = session.run(None, {name: values.numpy() for name, values in shown.items()})[0]
         assert np.abs(found - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("file", ["segmenter.onnx", "segmenter_refiner.onnx"])
+def test_training_goes_on_from_the_shipped_weights(recipe: SimpleNamespace, file: str, tmp_path: Path) -> None:
+    refines = "refiner" in file
+    build = recipe.export.build_refiner if refines else recipe.export.build
+    model = recipe.refiner.Refiner() if refines else recipe.network.KneeNet()
+    shipped = SHIPPED.with_name(file)
+    recipe.warm_start.restore(model, build, shipped)
+    recipe.export.write(build(model), tmp_path / file)
+    assert (tmp_path / file).read_bytes() == shipped.read_bytes()
 
 
 def test_the_refiner_learns_from_what_the_segmenter_finds(
