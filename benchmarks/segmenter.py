@@ -33,7 +33,7 @@ from mriseg.types import Bone, FloatArray, Label, Side, Volume
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "segmenter.json"
 PARTS = ("accuracy", "repeats", "echoes", "speed", "peer")
-FIRST = {"dess": 6, "spgr": 2, "tse-fs": 2, "random": 2, "stack": 2}  # knees of each kind unless --knees says otherwise
+FIRST = {"dess": 6, "spgr": 6, "tse-fs": 6, "random": 2, "stack": 2}  # knees of each kind unless --knees says otherwise
 DENUDED_PCT, MISSED_PCT = 15.0, 5.0
 Row = dict[str, Any]
 

@@ -79,10 +79,10 @@ def found(bone: Bone, labels: LABELS, image: F32, spacing_mm: FloatArray) -> Fou
 
 
 def signed_mm(mask: MASK, spacing_mm: FloatArray) -> F32:
-    """Distance in mm to the other side of a mask (I, J, K), negative inside."""
-    step = tuple(spacing_mm.tolist())
-    outside, inside = (edt.edt(part, anisotropy=step, parallel=2) for part in (~mask, mask))
-    return np.asarray(outside - inside, dtype=np.float32)
+    """Distance in mm to the other side of a mask, negative inside; of any number of axes, as many as ``spacing_mm``."""
+    sides = np.ascontiguousarray(mask).view(np.uint8) + np.uint8(1)  # two labels: both distances in one pass
+    distance = edt.edt(sides, anisotropy=tuple(spacing_mm.tolist()), parallel=2)
+    return np.asarray(np.where(mask, -distance, distance), dtype=np.float32)
 
 
 def reach_mm(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> F32 | float:

@@ -6,16 +6,15 @@ are whole a shaft is carried on: the distance to its surface changes along it as
 
 from __future__ import annotations
 
-import edt
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mriseg.segment.cortex import signed_mm
 from mriseg.segment.resample import F32
 from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
-MASK = npt.NDArray[np.bool_]
 STEP_MM = 5.0
 DROP = 0.85  # a whole section has at least this share of the area of the one 5 mm nearer to the joint
 LONGEST_MM = 35.0  # end that is looked at
@@ -54,7 +53,7 @@ def extend(labels: LABELS, image: F32, bone: Bone, spacing_mm: FloatArray) -> No
     last = first_whole(own.sum(axis=(0, 1)) * float(np.prod(spacing_mm[:2])), step, float(spacing_mm[2]))
     if last == 0:
         return
-    at, before = (signed_mm(own[:, :, k], spacing_mm) for k in (last, last + 2 * step))
+    at, before = (signed_mm(own[:, :, k], spacing_mm[:2]) for k in (last, last + 2 * step))
     most = TAPER * float(spacing_mm[2])
     change = ndimage.gaussian_filter(np.clip((at - before) / (2 * step), -most, most), SMOOTH_MM / spacing_mm[:2])
     part = image[:, :, : last + 1]
@@ -73,9 +72,3 @@ def first_whole(area_mm2: FloatArray, step: int, slice_mm: float) -> int:
     outer = area_mm2[:looked_at]
     whole = np.flatnonzero((outer >= DROP * inner) & (outer > SMALLEST_MM2))
     return int(whole[0]) + step // 2 if whole.size and whole[0] > 0 else 0
-
-
-def signed_mm(mask: MASK, spacing_mm: FloatArray) -> F32:
-    """Distance in mm to the other side of a section (I, J), negative inside."""
-    step, mask = tuple(spacing_mm[:2].tolist()), np.ascontiguousarray(mask)
-    return np.asarray(edt.edt(~mask, anisotropy=step) - edt.edt(mask, anisotropy=step), dtype=np.float32)
