@@ -19,7 +19,7 @@ from mriseg.types import Bone, FloatArray
 
 LABELS = npt.NDArray[np.uint8]
 MASK = npt.NDArray[np.bool_]
-SHELL_MM = 1.6  # thickness of the cortex of a patella
+SHELL_MM = 1.4  # thickness of the cortex of a patella, and half a voxel more that holds some of it
 VOXELS = 1.1  # a shell is at least this many voxels thick: in thick slices the outermost show no marrow
 CORE = 0.5  # share of the largest depth at which there is marrow only
 RIM_MM = 1.0
@@ -29,7 +29,7 @@ SMOOTH = 1.0  # SD in voxels of the finest axis
 
 
 def cut_tendons(labels: LABELS, image: F32, spacing_mm: FloatArray) -> LABELS:
-    """Take away from the patella what lies more than 1.6 mm from its marrow.
+    """Take away from the patella what lies further from its marrow than its cortex is thick.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def cut_tendons(labels: LABELS, image: F32, spacing_mm: FloatArray) -> LABELS:
     part = result[box]
     own = np.ascontiguousarray(part == Bone.PATELLA.label)
     marrow = marrow_of(own, image[box], spacing_mm)
-    shell_mm = max(SHELL_MM, VOXELS * float(spacing_mm.max()))
+    coarsest = float(spacing_mm.max())
+    shell_mm = max(SHELL_MM + coarsest / 2, VOXELS * coarsest)
     if marrow.any():
         part[own & (edt.edt(~marrow, anisotropy=tuple(spacing_mm.tolist())) > shell_mm)] = 0
     return result

@@ -16,12 +16,12 @@ from mriseg.types import Grid, Label, LabelMap, Side, Verdict, Volume
 Knee = tuple[Volume, LabelMap]
 # What the shipped draft reaches on this image, less 0.01 to 0.04; never lowered, raised with every new network.
 LEAST_DICE = {
-    Label.FEMUR: 0.93,
-    Label.FEMORAL_CARTILAGE: 0.87,
-    Label.TIBIA: 0.94,
+    Label.FEMUR: 0.95,
+    Label.FEMORAL_CARTILAGE: 0.89,
+    Label.TIBIA: 0.97,
     Label.TIBIAL_CARTILAGE: 0.85,
-    Label.PATELLA: 0.93,
-    Label.PATELLAR_CARTILAGE: 0.86,
+    Label.PATELLA: 0.96,
+    Label.PATELLAR_CARTILAGE: 0.88,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import edt
 import numpy as np
 import pytest
 
@@ -30,8 +31,11 @@ def ragged(labels: np.ndarray, height_mm: float, seed: int = 0) -> np.ndarray:
     return np.where(lost, 0, labels).astype(np.uint8)
 
 
-def image() -> np.ndarray:
-    return np.random.default_rng(1).random(SHAPE).astype(np.float32)
+def image(whole: np.ndarray, cortex: float = 0.05) -> np.ndarray:
+    """A shaft with 1.5 mm of cortex in surroundings as bright as its marrow."""
+    marrow = edt.edt(whole > 0, anisotropy=tuple(SPACING.tolist())) > 1.5
+    values = np.where(marrow | (whole == 0), 0.5, cortex)
+    return np.asarray(values + np.random.default_rng(1).normal(0, 0.05, SHAPE), dtype=np.float32)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -43,7 +47,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 def test_a_ragged_shaft_is_carried_on_to_the_lowest_slice(tilt: float, height_mm: float) -> None:
     whole = shaft(tilt)
     short = ragged(whole, height_mm)
-    after = extend_shafts(short, image(), SPACING)
+    after = extend_shafts(short, image(whole), SPACING)
     assert (after[:, :, 0] > 0).any()
     assert dice(after, whole) > 0.985 > dice(short, whole)
 
@@ -52,21 +56,21 @@ def test_a_femur_is_carried_on_upwards() -> None:
     whole = shaft()[:, :, ::-1].copy()
     whole[whole > 0] = Label.FEMUR
     short = ragged(whole[:, :, ::-1], 12.0)[:, :, ::-1].copy()
-    assert dice(extend_shafts(short, image(), SPACING), whole) > 0.985
+    assert dice(extend_shafts(short, image(whole), SPACING), whole) > 0.985
 
 
 def test_a_whole_shaft_is_left_alone() -> None:
-    assert np.array_equal(extend_shafts(shaft(), image(), SPACING), shaft())
+    assert np.array_equal(extend_shafts(shaft(), image(shaft()), SPACING), shaft())
 
 
 def test_other_structures_are_never_written_over() -> None:
     short = ragged(shaft(), 12.0)
     short[25:30, 40:45, 5:9] = Label.PATELLA
-    assert (extend_shafts(short, image(), SPACING)[25:30, 40:45, 5:9] == Label.PATELLA).all()
+    assert (extend_shafts(short, image(shaft()), SPACING)[25:30, 40:45, 5:9] == Label.PATELLA).all()
 
 
 def test_padding_without_signal_holds_no_bone() -> None:
-    padded = image()
+    padded = image(shaft())
     padded[:, :, :10] = 0
     after = extend_shafts(ragged(shaft(), 14.0), padded, SPACING)
     assert (after[:, :, :9] == 0).all()
@@ -76,18 +80,32 @@ def test_padding_without_signal_holds_no_bone() -> None:
 def test_a_bone_that_ends_far_from_the_edge_is_left_alone() -> None:
     short = shaft()
     short[:, :, :80] = 0
-    assert np.array_equal(extend_shafts(short, image(), SPACING), short)
+    assert np.array_equal(extend_shafts(short, image(shaft()), SPACING), short)
+
+
+def test_a_bone_that_ends_in_the_image_is_not_carried_on() -> None:
+    ended = shaft()
+    ended[:, :, :24] = 0
+    found = ragged(ended, 16.0)
+    after = extend_shafts(found, image(ended), SPACING)
+    assert (after[:, :, :20] == 0).all()
+
+
+@pytest.mark.parametrize("cortex", [0.5, 0.7])
+def test_without_dark_cortex_nothing_is_added(cortex: float) -> None:
+    short = ragged(shaft(), 12.0)
+    assert np.array_equal(extend_shafts(short, image(shaft(), cortex), SPACING), short)
 
 
 def test_few_slices_and_empty_maps_are_left_alone() -> None:
     nothing = np.zeros(SHAPE, np.uint8)
-    assert np.array_equal(extend_shafts(nothing, image(), SPACING), nothing)
+    assert np.array_equal(extend_shafts(nothing, image(nothing), SPACING), nothing)
     thin = shaft()[:, :, :8].copy()
-    assert np.array_equal(extend_shafts(thin, image()[:, :, :8], np.array([0.8, 0.5, 6.0])), thin)
+    assert np.array_equal(extend_shafts(thin, image(shaft())[:, :, :8], np.array([0.8, 0.5, 6.0])), thin)
 
 
 def test_the_mirrored_image_gives_the_mirrored_shaft() -> None:
     short = ragged(shaft(0.1), 12.0)
-    after = extend_shafts(short, image(), SPACING)
-    mirrored = extend_shafts(short[::-1].copy(), image()[::-1].copy(), SPACING)
+    after = extend_shafts(short, image(shaft(0.1)), SPACING)
+    mirrored = extend_shafts(short[::-1].copy(), image(shaft(0.1))[::-1].copy(), SPACING)
     assert np.array_equal(mirrored[::-1], after)
