@@ -34,13 +34,19 @@ def signed_distance(mask: Array, grid: Grid) -> FloatArray:
     """
     if mask.all() or not mask.any():
         return np.full(mask.shape, -np.inf if mask.any() else np.inf)
-    # Distances of both sides in one pass: inside and outside are two labels.
-    sides = np.ascontiguousarray(mask).view(np.uint8) + np.uint8(1)
-    spacing = tuple(grid.spacing_mm.tolist())
-    distance = edt.edt(sides, anisotropy=spacing, black_border=False, parallel=2)
+    distance = to_other_side(mask, grid.spacing_mm)
     # The distance runs to the nearest centre of the other kind; the edge lies half a voxel before it.
     half = 0.5 * float(np.min(grid.spacing_mm))
     return np.asarray(np.where(mask, half - distance, distance - half), dtype=np.float64)
+
+
+def to_other_side(mask: Array, spacing_mm: FloatArray) -> Array:
+    """Distance in mm, float32, from every voxel centre to the nearest one on the other side of the edge of ``mask``.
+
+    ``mask`` may have any number of axes, as many as ``spacing_mm``; inf where all voxels are of one kind.
+    """
+    sides = np.ascontiguousarray(mask).view(np.uint8) + np.uint8(1)  # two labels: both distances in one pass
+    return np.asarray(edt.edt(sides, anisotropy=tuple(spacing_mm.tolist()), black_border=False, parallel=2))
 
 
 def smooth_field(mask: Array, grid: Grid, *, smoothing_mm: float) -> FloatArray:

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mriseg.segment.labelling import LABELS, MASK, widened
 from mriseg.types import Bone, FloatArray
 
-LABELS = npt.NDArray[np.uint8]
-MASK = npt.NDArray[np.bool_]
 SMALLEST_PIECE_MM3 = 40.0
 NECK_MM = 3.0
 CORE, BEYOND_MM = 0.65, 7.0  # 11 real patellas lose 0 to 0.6 % by this rule
@@ -38,9 +37,9 @@ def obey_anatomy(labels: LABELS, spacing_mm: FloatArray) -> LABELS:
     boxes = boxes_of(result)
     for bone in Bone:
         if bone.label in boxes:
-            _fill_cavities(result[grown(boxes[bone.label], result.shape)], bone)
+            _fill_cavities(result[widened(boxes[bone.label], result.shape)], bone)
         if bone.cartilage in boxes:
-            _cartilage_on_bone(result[grown(boxes[bone.cartilage], result.shape, reach)], bone, spacing_mm)
+            _cartilage_on_bone(result[widened(boxes[bone.cartilage], result.shape, reach)], bone, spacing_mm)
     return result
 
 
@@ -50,7 +49,7 @@ def one_piece_each(labels: LABELS) -> LABELS:
     for bone in Bone:
         boxes = boxes_of(result)
         if bone.label in boxes:
-            _one_piece(result[grown(boxes[bone.label], result.shape)], bone)
+            _one_piece(result[widened(boxes[bone.label], result.shape)], bone)
     return result
 
 
@@ -60,13 +59,13 @@ def boxes_of(labels: LABELS) -> dict[int, tuple[slice, ...]]:
 
 
 def _one_piece(part: LABELS, bone: Bone) -> None:
-    pieces, sizes = _components(part == bone.label)
+    pieces, sizes = components(part == bone.label)
     main = int(np.argmax(sizes)) + 1
     others = [b for b in Bone if b is not bone]
     for n, inner in enumerate(ndimage.find_objects(pieces), start=1):
         if n == main:
             continue
-        where = grown(inner, part.shape)
+        where = widened(inner, part.shape)
         piece = pieces[where] == n
         rim = ndimage.binary_dilation(piece, CROSS) & ~piece
         touching = [int((part[where][rim] == b.label).sum()) for b in others]
@@ -79,14 +78,14 @@ def _cut_from(labels: LABELS, bone: Bone, spacing_mm: FloatArray) -> None:
     box = boxes_of(labels).get(bone.label)
     if box is None:
         return
-    part, step = labels[grown(box, labels.shape)], tuple(spacing_mm.tolist())
+    part, step = labels[widened(box, labels.shape)], tuple(spacing_mm.tolist())
     for strange in (_behind_neck, _far_from_core):
         part[strange(np.ascontiguousarray(part == bone.label), step)] = 0
 
 
 def _behind_neck(mask: MASK, step: tuple[float, ...]) -> MASK:
     """What is nearer to another core of a mask than to the largest; cores lie ``NECK_MM`` deep."""
-    cores, sizes = _components(edt.edt(mask, anisotropy=step) > NECK_MM)
+    cores, sizes = components(edt.edt(mask, anisotropy=step) > NECK_MM)
     if len(sizes) < 2:
         return np.zeros_like(mask)
     nearest = ndimage.distance_transform_edt(cores == 0, sampling=step, return_distances=False, return_indices=True)
@@ -101,7 +100,7 @@ def _far_from_core(mask: MASK, step: tuple[float, ...]) -> MASK:
 
 
 def _fill_cavities(part: LABELS, bone: Bone) -> None:
-    outside, sizes = _components(part != bone.label)
+    outside, sizes = components(part != bone.label)
     for n, inner in enumerate(ndimage.find_objects(outside), start=1):
         reaches_edge = any(s.start == 0 or s.stop == size for s, size in zip(inner, part.shape, strict=True))
         if sizes[n - 1] and not reaches_edge:
@@ -112,9 +111,9 @@ def _cartilage_on_bone(part: LABELS, bone: Bone, spacing_mm: FloatArray) -> None
     voxel_mm3 = float(np.prod(spacing_mm))
     off = edt.edt(part != bone.label, anisotropy=tuple(spacing_mm.tolist()), parallel=2)
     part[(part == bone.cartilage) & (off > FARTHEST_MM)] = 0
-    pieces, sizes = _components(part == bone.cartilage)
+    pieces, sizes = components(part == bone.cartilage)
     for n, inner in enumerate(ndimage.find_objects(pieces), start=1):
-        where = grown(inner, part.shape, 2)
+        where = widened(inner, part.shape, 2)
         piece = pieces[where] == n
         near = ndimage.binary_dilation(piece, CROSS, iterations=2) & (part[where] == bone.label)
         small = sizes[n - 1] * voxel_mm3 < SMALLEST_PIECE_MM3 and sizes[n - 1] < max(sizes)
@@ -122,12 +121,7 @@ def _cartilage_on_bone(part: LABELS, bone: Bone, spacing_mm: FloatArray) -> None
             part[where][piece] = 0
 
 
-def _components(mask: MASK) -> tuple[npt.NDArray[np.uint32], list[int]]:
+def components(mask: MASK) -> tuple[npt.NDArray[np.uint32], list[int]]:
     """Connected pieces of a mask, numbered from 1, and their sizes in voxels."""
     pieces = np.asarray(cc3d.connected_components(mask, connectivity=6, out_dtype=np.uint32))
     return pieces, np.bincount(pieces.ravel())[1:].tolist()
-
-
-def grown(box: tuple[slice, ...], shape: tuple[int, ...], by: int = 1) -> tuple[slice, ...]:
-    """Box that is larger by so many voxels on each side, within (I, J, K)."""
-    return tuple(slice(max(0, s.start - by), min(n, s.stop + by)) for s, n in zip(box, shape, strict=True))

@@ -1,25 +1,25 @@
 """The dark shell of a bone belongs to it.
 
 Cortical bone hardly signals in any sequence, so that a network that has to find bones in every contrast tends to stop
-at their marrow. Within 1.5 mm of a bone's surface a shell is told from marrow and from what lies around by the
-intensities of the image (:mod:`mriseg.segment.sharpen`), and joined to the bone (docs/decisions/0009).
+at their marrow. Within 1.5 mm of a bone's surface, 3 mm of a tibial shaft's, a shell is told from marrow and from what
+lies around by the intensities of the image (:mod:`mriseg.segment.sharpen`), and joined to the bone
+(docs/decisions/0009 and 0010).
 """
 
 from __future__ import annotations
 
 import edt
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import expit
 
 from mriseg.segment.inference import of_each_bone
-from mriseg.segment.labelling import box_around
+from mriseg.segment.labelling import LABELS, MASK, box_around
 from mriseg.segment.resample import F32
-from mriseg.segment.sharpen import BLUR, MASK, weigh
+from mriseg.segment.sharpen import BLUR, weigh
+from mriseg.surfaces import to_other_side
 from mriseg.types import Bone, FloatArray
 
-LABELS = npt.NDArray[np.uint8]
 Found = tuple[tuple[slice, ...], MASK, MASK]
 REACH_MM = 1.5
 THICKER = {Bone.TIBIA: 2.0}  # as many times as thick is the cortex of its shaft, 30 mm and more from its cartilage
@@ -80,8 +80,7 @@ def found(bone: Bone, labels: LABELS, image: F32, spacing_mm: FloatArray) -> Fou
 
 def signed_mm(mask: MASK, spacing_mm: FloatArray) -> F32:
     """Distance in mm to the other side of a mask, negative inside; of any number of axes, as many as ``spacing_mm``."""
-    sides = np.ascontiguousarray(mask).view(np.uint8) + np.uint8(1)  # two labels: both distances in one pass
-    distance = edt.edt(sides, anisotropy=tuple(spacing_mm.tolist()), parallel=2)
+    distance = to_other_side(mask, spacing_mm)
     return np.asarray(np.where(mask, -distance, distance), dtype=np.float32)
 
 

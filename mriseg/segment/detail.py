@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import edt
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from mriseg.segment.inference import of_each_bone
-from mriseg.segment.labelling import FILM, box_around, widest
+from mriseg.segment.labelling import FILM, LABELS, MASK, box_around, widest
 from mriseg.segment.resample import F32, Lines, interpolate, part_of
-from mriseg.segment.sharpen import BLUR, MASK, weighed
+from mriseg.segment.sharpen import BLUR, weighed
 from mriseg.types import Bone, FloatArray
 
-LABELS = npt.NDArray[np.uint8]
 Judged = tuple[tuple[slice, ...], LABELS, MASK]
 FAINT = 0.2  # fraction of cartilage about which voxels are judged
 REACH_MM = 1.2

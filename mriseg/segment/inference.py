@@ -9,14 +9,13 @@ from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from mriseg.errors import SegmentationError
 from mriseg.segment.network import Network
+from mriseg.segment.resample import F32
 from mriseg.types import Bone, Label
 
-F32 = npt.NDArray[np.float32]
 OVERLAP = 0.5
 Progress = Callable[[float], None]
 Found = TypeVar("Found")

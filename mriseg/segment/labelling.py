@@ -15,6 +15,7 @@ from mriseg.segment.resample import F32, Lines, interpolate, part_of
 from mriseg.types import Bone
 
 LABELS = npt.NDArray[np.uint8]
+MASK = npt.NDArray[np.bool_]
 FILM = 0.3  # cartilage is drawn only where the network sees at least this fraction of it in a neighbouring voxel
 
 
@@ -52,15 +53,15 @@ def label_voxels(fractions: F32, back: Lines) -> LABELS:
     return labels
 
 
-def box_around(mask: npt.NDArray[np.bool_], margin: int = 2) -> tuple[slice, ...] | None:
+def box_around(mask: MASK, margin: int = 2) -> tuple[slice, ...] | None:
     """Smallest box that holds a mask, with a margin in voxels; None where the mask is empty."""
     boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if not boxes:
-        return None
-    return tuple(
-        slice(max(0, side.start - margin), min(n, side.stop + margin))
-        for side, n in zip(boxes[0], mask.shape, strict=True)
-    )
+    return widened(boxes[0], mask.shape, margin) if boxes else None
+
+
+def widened(box: tuple[slice, ...], shape: tuple[int, ...], by: int = 1) -> tuple[slice, ...]:
+    """Box that is larger by so many voxels on each side, within (I, J, K)."""
+    return tuple(slice(max(0, side.start - by), min(n, side.stop + by)) for side, n in zip(box, shape, strict=True))
 
 
 def widest(fraction: F32) -> F32:

@@ -8,14 +8,13 @@ as it did before (docs/decisions/0010).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from mriseg.segment.cortex import signed_mm
+from mriseg.segment.labelling import LABELS
 from mriseg.segment.resample import F32
 from mriseg.types import Bone, FloatArray
 
-LABELS = npt.NDArray[np.uint8]
 STEP_MM = 5.0
 DROP = 0.85  # a whole section has at least this share of the area of the one 5 mm nearer to the joint
 LONGEST_MM = 35.0  # end that is looked at

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mriseg.segment.labelling import MASK
 from mriseg.segment.resample import F32, interpolate, line_between
 from mriseg.types import Bone, FloatArray
 
@@ -25,7 +26,6 @@ REACH = 3  # voxels of the network's grid that it reaches around
 BLUR = 0.7  # voxels; SD of the surroundings whose intensity counts beside that of a voxel
 SAMPLE = 400_000  # voxels are enough to learn the intensities from
 Codes = npt.NDArray[np.int64]
-MASK = npt.NDArray[np.bool_]
 
 
 def sharpen(image: F32, fractions: F32) -> F32:

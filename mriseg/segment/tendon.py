@@ -7,18 +7,15 @@ bone is marrow within a thin shell: what is dark and lies further from marrow th
 
 from __future__ import annotations
 
-import cc3d
 import edt
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from mriseg.segment.labelling import box_around
+from mriseg.segment.anatomy import components
+from mriseg.segment.labelling import LABELS, MASK, box_around
 from mriseg.segment.resample import F32
 from mriseg.types import Bone, FloatArray
 
-LABELS = npt.NDArray[np.uint8]
-MASK = npt.NDArray[np.bool_]
 SHELL_MM = 1.4  # thickness of the cortex of a patella, and half a voxel more that holds some of it
 VOXELS = 1.1  # a shell is at least this many voxels thick: in thick slices the outermost show no marrow
 CORE = 0.5  # share of the largest depth at which there is marrow only
@@ -79,11 +76,10 @@ def marrow_of(own: MASK, image: F32, spacing_mm: FloatArray) -> MASK:
 
 def largest(mask: MASK) -> MASK:
     """Largest piece of a mask (I, J, K) that hangs together by more than a voxel; empty where there is none."""
-    pieces = np.asarray(cc3d.connected_components(ndimage.binary_erosion(mask), connectivity=6))
-    sizes = np.bincount(pieces.ravel())[1:]
-    if not sizes.size:
+    pieces, sizes = components(ndimage.binary_erosion(mask))
+    if not sizes:
         return np.zeros_like(mask)
-    return np.asarray(ndimage.binary_dilation(pieces == np.argmax(sizes) + 1) & mask, dtype=np.bool_)
+    return np.asarray(ndimage.binary_dilation(pieces == int(np.argmax(sizes)) + 1) & mask, dtype=np.bool_)
 
 
 def closed(mask: MASK, step: tuple[float, ...]) -> MASK:

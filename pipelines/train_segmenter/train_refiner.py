@@ -30,7 +30,7 @@ USUAL = Config(voxel_mm=0.6, size=(48, 80, 64), peak_rate=1.2e-3, clip=1.0, repl
 FIELD = (128, 192, 192)  # voxels of 0.6 mm that the segmenter is shown at once
 CROPS = 10  # of one field
 SHELF = 80  # crops that wait, so that neighbours in time are not neighbours in space
-MIRRORED = 0.7  # share of fields that the segmenter sees twice, as it does when it is used
+MIRRORED = 0.7  # share of fields that the segmenter sees twice
 
 
 def halved(image: np.ndarray) -> np.ndarray:
