@@ -47,7 +47,7 @@ def half_axes(area_mm2: float, kind: str, chance: Chance) -> tuple[float, float]
 
 def find_site(distances: Tensor, bone: int, reach_mm: float, chance: Chance, voxel_mm: float) -> Site | None:
     """A place for a lesion on one bone; None where its cartilage has gone already."""
-    places = torch.nonzero(layer_floor(distances, bone, voxel_mm)[::2, ::2, ::2]) * 2
+    places = torch.nonzero(layer_floor(distances, bone, voxel_mm))
     if not len(places):
         return None
     centre = places[chance.rng.integers(len(places))].tolist()

@@ -82,7 +82,7 @@ def plant(distances: Tensor, chance: Chance, *, voxel_mm: float, law: Law | None
         repair=torch.ones(shape, device=distances.device),
     )
     if chance.happens(law.share):
-        bones = [bone for bone in OTHERS if bool(layer_floor(distances, bone, voxel_mm)[::2, ::2, ::2].any())]
+        bones = [bone for bone in OTHERS if bool(layer_floor(distances, bone, voxel_mm).any())]
         for _ in range(chance.rng.integers(1, law.most + 1) if bones else 0):
             _plant_one(result, int(chance.rng.choice(bones)), chance, voxel_mm, law)
     return result
