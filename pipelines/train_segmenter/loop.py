@@ -14,10 +14,10 @@ import torch
 import torch.multiprocessing as mp
 from torch import nn
 
+from mriseg.splits import Split, load_splits
+
 Tensor = torch.Tensor
 Arrays = tuple[np.ndarray, ...]
-# Held out by subject: K-L 3 (9013161, 9016403), K-L 0 (9017909), and late visits with denuded plates.
-VALIDATION = ("9013161", "9016403", "9017909", "9357383", "9364232", "9373786")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +61,9 @@ class Task:
     loss: Callable[[Tensor, Tensor], Tensor]
 
 
-def knees(cache: Path, *, validation: bool) -> list[Path]:
-    """Prepared knees of one side of the split."""
-    paths = [p for p in sorted(cache.glob("sub-*.npy")) if ".part" not in p.name]
-    return [p for p in paths if any(v in p.name for v in VALIDATION) == validation]
+def knees(cache: Path, split: Split) -> list[Path]:
+    """Prepared knees of one split."""
+    return load_splits().chosen((p for p in cache.glob("sub-*.npy") if ".part" not in p.name), split)
 
 
 class Run:

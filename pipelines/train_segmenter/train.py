@@ -20,8 +20,10 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as fn
 from generator import draw, load_knee
-from loop import VALIDATION, Arrays, Config, Run, Task, knees, train
+from loop import Arrays, Config, Run, Task, knees, train
 from network import KneeNet
+
+from mriseg.splits import Split, load_splits
 
 Tensor = torch.Tensor
 USUAL = Config(voxel_mm=1.2, size=(48, 80, 64))
@@ -33,7 +35,7 @@ def produce(cache: Path, config: Config, seed: int, out: mp.Queue) -> None:
     rng = np.random.default_rng(seed)
     pool: dict[Path, object] = {}
     while True:
-        for path in knees(cache, validation=False):
+        for path in knees(cache, Split.TRAINING):
             pool.setdefault(path, None)
         path = list(pool)[rng.integers(len(pool))]
         pool[path] = pool[path] or load_knee(path)
@@ -78,7 +80,7 @@ SEGMENTER = Task(make=KneeNet, produce=produce, unpack=unpack, again=again, loss
 def validation_set(cache: Path, config: Config) -> list[tuple[Tensor, ...]]:
     """Return eight fixed crops of knees that are never trained on."""
     rng = np.random.default_rng(1)
-    paths = knees(cache, validation=True)
+    paths = knees(cache, Split.VALIDATION)
     pairs: list[tuple[Tensor, ...]] = []
     for n in range(4 if paths else 0):
         knee = load_knee(paths[n % len(paths)])
@@ -105,7 +107,8 @@ def begin(folder: Path, config: Config, task: Task, threads: int) -> Run:
     """Make or take up the run in ``folder``, with its configuration written down."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
-    (folder / "config.json").write_text(json.dumps(asdict(config) | {"validation": VALIDATION}, indent=1))
+    roles = {split.value: sorted(load_splits().members(split)) for split in Split}
+    (folder / "config.json").write_text(json.dumps(asdict(config) | roles, indent=1))
     return Run(folder, config, task, "cuda" if torch.cuda.is_available() else "cpu")
 
 

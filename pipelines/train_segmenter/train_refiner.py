@@ -24,6 +24,7 @@ from train import arguments_of, begin, loss_of
 from mriseg.segment import load_network
 from mriseg.segment.inference import open_session, predict_block
 from mriseg.segment.sharpen import evidence
+from mriseg.splits import Split
 
 Tensor = torch.Tensor
 USUAL = Config(voxel_mm=0.6, size=(48, 80, 64), peak_rate=1.2e-3, clip=1.0, replay=400)
@@ -94,7 +95,7 @@ def produce(cache: Path, config: Config, seed: int, out: mp.Queue, *, network: P
     """Draw crops for ever, in an order that mixes fields."""
     torch.set_num_threads(1)
     rng, segmenter = np.random.default_rng(seed), Segmenter(network)
-    pool = {path: load_knee(path) for path in knees(cache, validation=False)}
+    pool = {path: load_knee(path) for path in knees(cache, Split.TRAINING)}
     shelf: list[Arrays] = []
     while True:
         shelf += crops(pool[list(pool)[rng.integers(len(pool))]], segmenter, config, rng)
@@ -124,7 +125,7 @@ def task(network: Path) -> Task:
 def validation_set(cache: Path, config: Config, network: Path) -> list[tuple[Tensor, ...]]:
     """Sixteen fixed crops of knees that are never trained on."""
     rng, segmenter = np.random.default_rng(1), Segmenter(network)
-    paths = knees(cache, validation=True)[:4]
+    paths = knees(cache, Split.VALIDATION)[:4]
     fields = [crops(load_knee(path), segmenter, config, rng)[::5] for path in paths]
     return [unpack(crop) for field in fields for crop in field[:4]]
 

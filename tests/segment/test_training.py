@@ -14,12 +14,14 @@ import pytest
 
 from mriseg.segment import Network, load_network
 from mriseg.segment.network import SHIPPED
+from mriseg.splits import load_splits
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("onnx", reason="training needs the extra `train`")
 
 RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "train_segmenter"
 SIZE = (32, 48, 32)
+KNEE = f"{min(load_splits().training)}_ses-00m_side-R"  # the recipe learns from training knees only
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +56,16 @@ def cache(recipe: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
     coded = [np.clip(np.rint(c / recipe.prepare.SDF_UNIT_MM), -127, 127) for c in channels]
     tissue = np.where(j > 30, recipe.prepare.Tissue.FAT_PAD, recipe.prepare.Tissue.MUSCLE)
     hull = np.clip((np.hypot(i - 25, j - 25) - 24) / recipe.prepare.HULL_UNIT_MM, -127, 127)
-    np.save(folder / "sub-1_ses-00m_side-R.npy", np.stack([*coded, tissue, hull]).astype(np.int8))
+    np.save(folder / f"{KNEE}.npy", np.stack([*coded, tissue, hull]).astype(np.int8))
     affine = np.diag([0.8, 0.8, 0.8, 1.0]).tolist()
-    (folder / "sub-1_ses-00m_side-R.json").write_text(json.dumps({"affine": affine, "shape": [64, 64, 64]}))
+    (folder / f"{KNEE}.json").write_text(json.dumps({"affine": affine, "shape": [64, 64, 64]}))
     return folder
 
 
 def test_a_drawn_pair_has_fractions_that_sum_to_one_and_a_standardised_image(
     recipe: SimpleNamespace, cache: Path
 ) -> None:
-    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
     pairs = recipe.generator.draw(knee, SIZE, np.random.default_rng(0), voxel_mm=1.2)
     assert len(pairs) == 3
     for image, target in pairs:
@@ -76,7 +78,7 @@ def test_a_drawn_pair_has_fractions_that_sum_to_one_and_a_standardised_image(
 
 
 def test_the_same_seed_draws_the_same_knee(recipe: SimpleNamespace, cache: Path) -> None:
-    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
     one, two = (recipe.generator.draw(knee, SIZE, np.random.default_rng(7), voxel_mm=1.2)[0] for _ in range(2))
     assert torch.equal(one[0], two[0])
     assert torch.equal(one[1], two[1])
@@ -132,7 +134,7 @@ def test_the_quick_gradient_is_the_true_gradient(recipe: SimpleNamespace) -> Non
 
 def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: Path, tmp_path: Path) -> None:
     config, task = replace(recipe.train.USUAL, size=(32, 16, 16)), recipe.train.SEGMENTER
-    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
     pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), voxel_mm=1.2)
     whole, first = (recipe.loop.Run(tmp_path / name, config, task) for name in ("whole", "parts"))
     first.folder.mkdir()
@@ -213,7 +215,7 @@ def test_the_refiner_learns_from_what_the_segmenter_finds(
     monkeypatch.setattr(recipe.train_refiner, "CROPS", 2)
     config = replace(recipe.train_refiner.USUAL, size=(16, 32, 16))
     segmenter = recipe.train_refiner.Segmenter(tmp_path / "segmenter.onnx")
-    knee = recipe.generator.load_knee(cache / "sub-1_ses-00m_side-R.npy")
+    knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
     rng = np.random.default_rng(0)
     drawn = [recipe.train_refiner.unpack(c) for c in recipe.train_refiner.crops(knee, segmenter, config, rng)]
     for image, evidence, fractions, target in drawn:
