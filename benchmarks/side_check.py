@@ -1,11 +1,12 @@
-"""False alarms of the checks on label maps: is the side of real knees told, are they taken for contradictions?
+"""False alarms of the checks on label maps: is the side of real knees told, and are they taken for contradictions.
 
-Usage: python benchmarks/side_check.py LABELS [--poses 5] [--jobs 1]. LABELS is the folder of *_dseg.nii.gz with labels.tsv.
+Usage: python benchmarks/side_check.py LABELS [--poses 5] [--jobs 1]
+LABELS is the folder of *_dseg.nii.gz with labels.tsv.
 
-Every map is judged as it is and in simulated poses: turned in the coil (by up to 15 degrees of flexion, 10 of abduction,
-25 of rotation) in a field of view that cuts bones and rims at random, on voxels of 1.4 x 1.1 x 1.1 mm. Each is judged
-twice, as the right knee that it is and as its mirror image, a left knee; each with both sides said of it. Writes
-benchmarks/results/side_check.json: false blocks, false notes, what is caught and noted of wrong sides, and the
+Every map is judged as it is and in simulated poses: turned in the coil (by up to 15 degrees of flexion, 10 of
+abduction, 25 of rotation) in a field of view that cuts bones and rims at random, on voxels of 1.4 x 1.1 x 1.1 mm. Each
+is judged twice, as the right knee that it is and as its mirror image, a left knee; each with both sides said of it.
+Writes benchmarks/results/side_check.json: false blocks, false notes, what is caught and noted of wrong sides, and the
 distribution of the figure that tells the side (logarithm of the ratio of the two fits).
 """
 

@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from mriseg.errors import GeometryError
 from mriseg.types import Array, FloatArray, Grid, LabelMap, RigidTransform, Side, Volume
 
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

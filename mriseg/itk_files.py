@@ -120,8 +120,8 @@ def _meta_fields(start: bytes) -> dict[str, str]:
 
 def _refuse_unusable(path: Path, fields: Mapping[str, str], *, nrrd: bool) -> None:
     """Raise where the values lie in another file, or nothing says how they lie in the patient."""
-    detached = "data file" in fields or "datafile" in fields or fields.get("elementdatafile", "LOCAL").upper() != "LOCAL"
-    if detached:
+    local = fields.get("elementdatafile", "LOCAL").upper() == "LOCAL"
+    if "data file" in fields or "datafile" in fields or not local:
         raise GeometryError(f"{path.name}: its values lie in another file. Save it as one file, .nrrd or .mha.")
     if nrrd:
         oriented = fields.get("space", "").lower() in ANATOMICAL_SPACES and "space directions" in fields
@@ -137,7 +137,7 @@ def _refuse_unusable(path: Path, fields: Mapping[str, str], *, nrrd: bool) -> No
 
 def _unit(path: Path, fields: Mapping[str, str]) -> str:
     """Unit of lengths in the header, as spelt in ``UNIT_MM``; empty where it names none."""
-    named = re.findall(r'"([^"]*)"', fields.get("space units", "")) or [fields.get("distanceunits", "")]
+    named: list[str] = re.findall(r'"([^"]*)"', fields.get("space units", "")) or [fields.get("distanceunits", "")]
     units = {unit.strip().lower().replace("?", "") for unit in named}
     if len(units) != 1 or not units <= set(UNIT_MM):
         raise GeometryError(

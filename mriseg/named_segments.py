@@ -75,7 +75,7 @@ def _by_name(
         here = {s.value: s for s in segments if s.layer == number}
         strange = sorted(set(distinct(layer)) - {0, *here})
         if strange:
-            raise SegmentationError(f"{name}: the values {strange} of layer {number} belong to no segment. Save it anew.")
+            raise SegmentationError(f"{name}: the values {strange} of layer {number} belong to no segment.")
         for segment in here.values():
             label = label_of_segment(segment.name, segment.value, declared, name)
             part = layer == segment.value

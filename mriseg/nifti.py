@@ -58,7 +58,8 @@ def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> Label
     path : Path
         A file of whole numbers.
     values : mapping, optional
-        Value in the file -> :class:`Label` value or 0; see :func:`mriseg.structures.labels_of` for values outside of it.
+        Value in the file -> :class:`Label` value or 0; values outside of it are as in
+        :func:`mriseg.structures.labels_of`.
 
     Raises
     ------
@@ -83,10 +84,10 @@ def write_label_map(path: Path, label_map: LabelMap) -> None:
 
 def _read(path: Path) -> tuple[Array, Grid]:
     image = _open(path)
-    grid = _grid_of(path, image)
     file = Path(image.file_map["image"].filename or path)
     packed = file.suffix in PACKED
     refuse_oversized(path.name, image.shape, image.dataobj.dtype.itemsize, file.stat().st_size, packed=packed)
+    grid = _grid_of(path, image)
     try:
         return np.asarray(image.dataobj).reshape(grid.shape), grid
     except UNREADABLE as error:

@@ -162,14 +162,14 @@ def label_of_segment(segment: str, value: int, declared: Mapping[int | str, int]
     if known is not None and by_value is not None and known != by_value:
         raise SegmentationError(
             f"{name}: the segment {segment!r} has the value {value}, which [segment.labels] of study.toml calls "
-            f"{Label(by_value).name.lower() if by_value else 'background'}. Correct one of the two, or declare the name."
+            f"{Label(by_value).name.lower() if by_value else 'background'}. Correct one of the two."
         )
     found = known if known is not None else by_value
     if found is None and says_nothing(segment) and value in {*Label}:
         found = value
     if found is None:
         raise SegmentationError(
-            f"{name}: segments [{value}] ({segment!r}) are no known bone or cartilage of the knee. Say what they are in "
+            f"{name}: segments [{value}] ({segment!r}) are no known bone or cartilage of the knee. Say so in "
             f'[segment.labels] of study.toml ("{segment}" = 0 where it is not measured).'
         )
     return int(found)

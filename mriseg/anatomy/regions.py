@@ -13,7 +13,6 @@ from mriseg.atlas import LATERAL, MEDIAL, RigidLay, load_atlas
 from mriseg.geometry import apply_affine, mirror_points, thin
 from mriseg.types import Array, Bone, FloatArray, Label, LabelMap, Side
 
-
 LEAST_POINTS = 30  # of a half inside of the image; a smaller rest is not judged
 
 

@@ -1,9 +1,9 @@
 """Which knee a label map shows, told by the shape of each bone, and how sure that is.
 
-Every bone is laid onto the atlas of the right knee twice, as it is and as its mirror image, by size and place alone. The
-logarithm of the ratio of the two distances tells the side: zero where both fit alike, the same with the other sign for
-the mirror image. A diseased or cut bone fits both less well, and the ratio comes closer to one: it becomes unsure before
-it becomes wrong.
+Every bone is laid onto the atlas of the right knee twice, as it is and as its mirror image, by size and place alone.
+The logarithm of the ratio of the two distances tells the side: zero where both fit alike, the same with the other sign
+for the mirror image. A diseased or cut bone fits both less well, and the ratio comes closer to one: it becomes unsure
+before it becomes wrong.
 """
 
 from __future__ import annotations

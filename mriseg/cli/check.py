@@ -14,7 +14,7 @@ def command(
     study: Annotated[Path, typer.Argument(help="Study folder.")],
     show_names: ShowNames = False,
 ) -> None:
-    """List what a study holds and everything that deviates: missing visits, sides, protocol, dates. Measures nothing.
+    """List what a study holds and what deviates: missing visits, sides, protocol, dates, masks. Measures nothing.
 
     Writes derivatives/mriseg/group/inventory.tsv and exits 1 where something blocks.
 
@@ -30,9 +30,10 @@ def command(
 
     from mriseg.study import group, open_study
     from mriseg.study.inventory_cache import study_inventory
+    from mriseg.study.mask_files import with_masks
 
     opened = open_study(study)
-    inventory = study_inventory(opened, anew=True)
+    inventory = with_masks(opened, study_inventory(opened, anew=True))
     group.write_inventory(opened, inventory)
     colour = {"block": "red", "warn": "yellow", "note": "dim"}
     table = Table(box=None, pad_edge=False)

@@ -51,11 +51,13 @@ def command(
 
 def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
     from rich.console import Console
+    from rich.markup import escape
 
     from mriseg.report import write_study_page
     from mriseg.study import group, workflow
     from mriseg.study.corrections import keep_corrections
     from mriseg.study.inventory_cache import study_inventory
+    from mriseg.study.mask_files import mask_findings, with_masks
 
     console = Console(stderr=True)
     with workflow.one_run_at_a_time(study):
@@ -63,7 +65,10 @@ def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
             console.print(f"{kept.name}: a reader's correction is kept and used.")
         with console.status("Reading the headers under dicom/ ..."):
             inventory = study_inventory(study)
-        group.write_inventory(study, inventory)
+        group.write_inventory(study, with_masks(study, inventory))
+        for finding in mask_findings(study):
+            if finding.severity == "warn":
+                console.print(f"[yellow]{escape(finding.finding)}[/]")
         visits = workflow.plan_visits(study, inventory, options.only)
         workflow.write_plan(study, inventory, visits, options.jobs)
         code = _with_progress(study, options, console) if visits else 0

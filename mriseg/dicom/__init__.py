@@ -1,6 +1,5 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
-from mriseg.dicom.anatomy import side_from_anatomy
 from mriseg.dicom.deidentify import Deidentified, deidentify
 from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.filenames import distinct_path, find_shown, names_behind, shown
@@ -42,7 +41,6 @@ __all__ = [
     "read_seg",
     "scan",
     "shown",
-    "side_from_anatomy",
     "sidecar",
     "write_checked",
     "write_seg",

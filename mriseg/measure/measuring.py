@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mriseg.anatomy import other, side_of
 from mriseg.errors import MeasurementError
 from mriseg.geometry import halfway, mirror_transform, to_right_knee
 from mriseg.measure.bone_visit import BoneVisit
@@ -16,7 +17,6 @@ from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, Pieces, blank, bone_of, joined, region_values
 from mriseg.measure.one_bone import BoneResult, measure_bone
 from mriseg.measure.parameters import MeasureParameters
-from mriseg.measure.placing import side_residuals
 from mriseg.types import (
     Bone,
     Defect,
@@ -33,7 +33,6 @@ from mriseg.types import (
 
 PREFIX = {Bone.FEMUR: "F", Bone.TIBIA: "T", Bone.PATELLA: "P"}
 DEFAULTS = MeasureParameters()
-MIRRORED_FITS_BETTER = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +51,7 @@ def measure(
     *,
     side: Side,
     parameters: MeasureParameters = DEFAULTS,
+    side_checked: bool = False,
 ) -> Measurement:
     """Measure cartilage, denuded area and lesions of one knee, both visits on one bone surface in half-way space.
 
@@ -64,17 +64,20 @@ def measure(
         measured at baseline only and is ``failed`` at follow-up.
     side : Side
     parameters : MeasureParameters
+    side_checked : bool
+        Whether the caller has compared the shape with the side, or somebody has settled it.
 
     Raises
     ------
     MeasurementError
-        Where a follow-up comes without registration, or no bone can be measured.
+        Where a follow-up comes without registration, the baseline is surely the other knee, or no bone can be measured.
     """
     if followup is not None and registration is None:
         raise MeasurementError("Two visits need a registration: run `mriseg register` first.")
     first = to_right_knee(baseline, side)
     second = None if followup is None else to_right_knee(followup, side)
-    _check_side(first, side)
+    if not side_checked:
+        _check_side(baseline, side)
     # The order of computation comes from the content, so that swapping the visits repeats the same arithmetic.
     swapped = second is not None and _key(second) < _key(first)
     knee = _measure_bones(first, second, registration, side=side, swapped=swapped, parameters=parameters)
@@ -91,15 +94,12 @@ def measure(
 
 
 def _check_side(labels: LabelMap, side: Side) -> None:
-    """Refuse a knee whose tibia fits the atlas far better as its mirror image: the side is wrong."""
-    if not (labels.data == Bone.TIBIA.label).any():
-        return
-    shown, mirrored = side_residuals(Bone.TIBIA, labels)
-    if mirrored < MIRRORED_FITS_BETTER * shown:
-        other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
+    """Refuse a knee whose three bones are all sure of the other side."""
+    shown = side_of(labels)
+    if shown.contradicts(side):
         raise MeasurementError(
-            f"The label map looks like side {other} but was given as {side}: the tibia lies {shown:.1f} mm off the "
-            f"atlas, its mirror image {mirrored:.1f} mm. Correct the side, or the orientation in the file."
+            f"The label map looks like side {other(side)} but was given as {side}: {shown}. Correct the side, or the "
+            "orientation in the file."
         )
 
 

@@ -15,7 +15,7 @@ from mriseg.files import sha256, write_json
 from mriseg.study.paths import sidecar_of
 
 PACKAGE = Path(mriseg.__file__).parent
-_SHARED = ("types.py", "geometry.py", "files.py", "nifti.py")
+_SHARED = ("types.py", "geometry.py", "files.py", "headers.py", "structures.py", "nifti.py")
 CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
     "convert": (*_SHARED, "study/series_rule.py", "study/steps/convert.py", "dicom"),
     "segment": (
@@ -25,7 +25,13 @@ CODE_OF_STEP: Mapping[str, tuple[str, ...]] = {
         "study/steps/segment.py",
         "study/corrections.py",
         "study/networks.py",
-        "dicom/anatomy.py",
+        "anatomy",
+        "itk_files.py",
+        "named_segments.py",
+        "study/masks.py",
+        "study/mask_files.py",
+        "dicom/seg_reading.py",
+        "dicom/segments.py",
         "segment",
         "assets/knee_atlas*",
         "assets/segmenter.json",

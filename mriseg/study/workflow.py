@@ -18,6 +18,7 @@ from mriseg.errors import StudyError
 from mriseg.files import write_json
 from mriseg.study.failures import record_failure
 from mriseg.study.inventory import Inventory
+from mriseg.study.mask_files import files_of_visit
 from mriseg.study.model import Study
 from mriseg.study.networks import network_state
 from mriseg.study.paths import sidecar_of
@@ -78,9 +79,8 @@ def write_plan(study: Study, inventory: Inventory, visits: Mapping[str, list[str
     for name, ids in visits.items():
         for visit in ids:
             write_json(paths.series(name, visit), asdict(inventory.chosen[name, visit]))
-            sources = [p for p in (paths.corrected(name, visit), paths.mask(name, visit)) if p.exists()]
-            if sources:
-                known = [sources[0], sidecar_of(sources[0])]  # who corrected it, where it is a correction
+            if sources := files_of_visit(paths, name, visit):
+                known = [*sources, sidecar_of(sources[0])]  # who corrected it, where it is a correction
                 masks[f"{name} {visit}"] = [str(p) for p in known if p.exists()]
     parameters: dict[str, Any] = {
         "convert": config.series.model_dump(mode="json"),

@@ -1,0 +1,187 @@
+"""Which file is the reader's label map of a visit, and which files in ``masks/`` nobody would read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mriseg.errors import StudyError
+from mriseg.study.findings import Finding, Key
+from mriseg.study.inventory import Inventory
+from mriseg.study.masks import ENDINGS, ending_of
+from mriseg.study.model import Study
+from mriseg.study.paths import StudyPaths
+
+SIDECAR = ".json"  # written beside label maps by mriseg and by BIDS
+TEXTS = {".txt", ".md", ".tsv", ".csv", ".ctbl", ".pdf", ".json", ".toml"}
+
+
+def reader_file(paths: StudyPaths, participant: str, visit: str) -> Path | None:
+    """Return the correction of a visit, or else the mask in ``masks/``; None where the visit has no file at all.
+
+    Raises
+    ------
+    StudyError
+        Where several files stand for the visit, or one that would not be read: none is passed over in silence.
+    """
+    where = f"{participant} {visit}"
+    corrections = list(_named(paths.corrected(participant, visit)))
+    for kind, files in (("corrections", corrections), ("masks", list(_named(paths.mask(participant, visit))))):
+        if len(files) > 1:
+            raise StudyError(f"{where}: found several {kind} ({_names(files)}). Keep one of them.")
+        if files and not ending_of(files[0]):
+            raise StudyError(f"{where}: {_not_read(files[0])}")
+    beside = [f for f in _named(paths.labels(participant, visit)) if f != paths.labels(participant, visit)]
+    if beside:
+        stem = _stem(paths.corrected(participant, visit))
+        raise StudyError(
+            f"{where}: {_names(beside)} lies beside the label map of this visit and is not read under this name. "
+            f"Name it {stem} and its ending, or remove it."
+        )
+    if corrections:
+        return corrections[0]
+    exact = list(_named(paths.mask(participant, visit)))
+    if exact:
+        return exact[0]
+    unread = [f for f in mask_files(paths) if _mentions(f, (participant, visit))]
+    if unread:
+        raise StudyError(f"{where}: {_misnamed(paths, unread[0], (participant, visit))}")
+    return None
+
+
+def files_of_visit(paths: StudyPaths, participant: str, visit: str) -> tuple[Path, ...]:
+    """Every file that :func:`reader_file` looks at: what is made of the visit is out of date when one changes."""
+    found = [*_named(paths.corrected(participant, visit)), *_named(paths.mask(participant, visit))]
+    return tuple(found or [f for f in mask_files(paths) if _mentions(f, (participant, visit))])
+
+
+def mask_files(paths: StudyPaths) -> tuple[Path, ...]:
+    """All files under ``masks/`` but hidden ones, in order."""
+    folder = paths.root / "masks"
+    return tuple(
+        f
+        for f in sorted(folder.rglob("*"))
+        if f.is_file() and not any(part.startswith(".") for part in f.relative_to(folder).parts)
+    )
+
+
+def with_masks(study: Study, inventory: Inventory) -> Inventory:
+    """Add to an inventory what there is to say about the label maps of readers."""
+    return replace(inventory, findings=(*inventory.findings, *mask_findings(study)))
+
+
+def mask_findings(study: Study) -> list[Finding]:
+    """List masks that are missing, stand twice, would not be read, or belong to no visit."""
+    keys = [(p.participant_id, visit) for p in study.participants for visit in study.visit_ids]
+    found = list(_of_visits(study, keys))
+    known = {f for key in keys for f in _named(study.paths.mask(*key))}
+    for file in mask_files(study.paths):
+        mentioned = [key for key in keys if _mentions(file, key)]
+        if file in known or file.suffix.lower() in TEXTS:
+            continue
+        if mentioned and reader_or_none(study.paths, *mentioned[0]) is None:
+            continue  # said of its visit already
+        name = file.relative_to(study.paths.root).as_posix()
+        text = f"{name} belongs to no visit of the study and is not used. Expected {_pattern()}."
+        if mentioned:
+            text = f"{name} is not used: {' '.join(mentioned[0])} has another file. Remove it."
+        found.append(Finding(participant_id="", visit="", severity="warn", finding=text))
+    return found
+
+
+def reader_or_none(paths: StudyPaths, participant: str, visit: str) -> Path | None:
+    """Return :func:`reader_file`, or None where it raises."""
+    try:
+        return reader_file(paths, participant, visit)
+    except StudyError:
+        return None
+
+
+def _of_visits(study: Study, keys: list[Key]) -> Iterator[Finding]:
+    readers = study.config.segment.method == "readers"
+    missing: list[Key] = []
+    for key in keys:
+        try:
+            file = reader_file(study.paths, *key)
+        except StudyError as error:
+            yield Finding(participant_id=key[0], visit=key[1], severity="block", finding=str(error))
+            continue
+        masks = list(_named(study.paths.mask(*key)))
+        if file is None:
+            missing.append(key)
+        elif masks and file not in masks:
+            text = f"{' '.join(key)}: masks/{masks[0].name} is not used: the correction {file.name} goes before it."
+            yield Finding(participant_id=key[0], visit=key[1], severity="note", finding=text)
+    if readers:
+        for key in missing:
+            yield Finding(participant_id=key[0], visit=key[1], severity="block", finding=no_mask(study.paths, *key))
+    else:
+        yield from _partly(keys, missing)
+
+
+def _partly(keys: list[Key], missing: list[Key]) -> Iterator[Finding]:
+    """Masks at some visits only: the network draws the others."""
+    if len(missing) == len(keys):
+        return
+    for name in dict.fromkeys(key[0] for key in missing):
+        here = [visit for who, visit in missing if who == name]
+        mixed = len(here) < sum(who == name for who, _ in keys)
+        text = f"{name}: no label map of a reader at {', '.join(here)}; the network draws it."
+        if mixed:
+            text += " The other visits have one, so that change between them is in part change of the method."
+        yield Finding(participant_id=name, visit="", severity="warn" if mixed else "note", finding=text)
+
+
+def no_mask(paths: StudyPaths, participant: str, visit: str) -> str:
+    """Say that a mask is missing where ``study.toml`` asks for one."""
+    return (
+        f"{participant} {visit}: masks/{paths.mask(participant, visit).name} does not exist. "
+        'Expected a reader\'s label map, since study.toml asks for method = "readers".'
+    )
+
+
+def _named(path: Path) -> Iterator[Path]:
+    """Files with the name of ``path`` and any ending but that of the JSON file beside it."""
+    if path.parent.is_dir():
+        for file in sorted(path.parent.iterdir()):
+            if _stem(file) == _stem(path) and file.is_file() and file.suffix.lower() != SIDECAR:
+                yield file
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".", 1)[0]
+
+
+def _mentions(file: Path, key: Key) -> bool:
+    """Whether the name of a file speaks of a participant and a visit, however it is spelt."""
+    if file.suffix.lower() in TEXTS:
+        return False
+    name = file.name.lower()
+    if exact := re.match(r"(sub-[a-z0-9]+)_ses-([a-z0-9]+)_", name):
+        return exact.groups() == (key[0].lower(), key[1].lower())
+    words = set(re.split(r"[^a-z0-9]+", name))
+    number, visit = key[0].lower().removeprefix("sub-"), key[1].lower()
+    return bool(words & {number, f"sub{number}"}) and bool(words & {visit, f"ses{visit}"})
+
+
+def _misnamed(paths: StudyPaths, file: Path, key: Key) -> str:
+    name = file.relative_to(paths.root).as_posix()
+    if not ending_of(file):
+        return _not_read(file)
+    return (
+        f"{name} is not read under this name. Name it masks/{_stem(paths.mask(*key))}{ending_of(file)}, or remove it."
+    )
+
+
+def _not_read(file: Path) -> str:
+    return f"{file.name}: its ending is not read. Save it as one of {', '.join(ENDINGS)}."
+
+
+def _pattern() -> str:
+    return f"masks/sub-X_ses-Y_dseg and one of {', '.join(ENDINGS)}"
+
+
+def _names(files: list[Path]) -> str:
+    return ", ".join(f.name for f in files)
