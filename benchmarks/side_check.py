@@ -67,8 +67,8 @@ def one_map(folder: Path, numbered: tuple[int, str], *, poses: int) -> list[dict
 def judged(name: str, pose: int, knee: LabelMap) -> Iterator[dict[str, Any]]:
     """Judge a right knee, and its mirror image, with both sides said of them.
 
-    The fits of the mirror image are those of the knee with the sides exchanged, to the last bit
-    (``tests/anatomy/test_side.py``), and are not made again.
+    The fits of the mirror image are those of the knee with the sides exchanged, and so is what contradicts anatomy
+    (``tests/anatomy``); both are made once.
     """
     lays = laid(knee)
     mirror = LabelMap(data=knee.data, grid=Grid(shape=knee.grid.shape, affine=MIRROR @ knee.grid.affine))
@@ -78,6 +78,7 @@ def judged(name: str, pose: int, knee: LabelMap) -> Iterator[dict[str, Any]]:
     for true, shown, fits in ((Side.RIGHT, knee, lays), (Side.LEFT, mirror, exchanged)):
         for said in Side:
             side = opinion(fits)
+            seen = examine_laid(shown, fits, said).contradictions if true is said is Side.RIGHT else ()
             yield {
                 "file": name,
                 "pose": pose,
@@ -86,7 +87,7 @@ def judged(name: str, pose: int, knee: LabelMap) -> Iterator[dict[str, Any]]:
                 "blocked": side.contradicts(said),
                 "noted": side.doubts(said),
                 "opinion": str(side),
-                "contradictions": list(examine_laid(shown, fits, said).contradictions) if true is said else [],
+                "contradictions": list(seen),
                 "log_ratio": ratio,
                 "best_residual_mm": best,
             }

@@ -29,14 +29,14 @@ class AnatomyLimits:
         Largest cartilage to bone (0.03 to 0.25).
     far_mm, share_on : float
         A cartilage voxel is on its bone where that is at most ``far_mm`` away (6.2) and no other bone is nearer; so
-        must be at least this share of a cartilage (0.85).
+        must be at least this share of a cartilage (0.88).
     median_mm : float
         Largest median distance of a cartilage from its bone (2.1).
     piece_mm3, piece_share, gap_mm : float
         A piece of this size and share of its cartilage must come within ``gap_mm`` of its bone (all do, within 1.6).
     tilt_cos : float
         Least cosine between the line from tibia to femur and the upward axis, and between the line from femur to
-        patella and the forward axis seen from above (0.96, 0.94): 0.5 is 60 degrees.
+        patella and the forward axis seen from above (0.94, 0.84): 0.5 is 60 degrees.
     pointer_mm : float
         How far the centre of a cartilage may lie on the wrong side of that of its bone: femur below, tibia above,
         patella behind (none does; the nearest are 18, 18 and 7 mm on the right side).

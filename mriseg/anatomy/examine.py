@@ -24,7 +24,7 @@ class Examination:
     contradictions : tuple of str
         Why it can be no knee, in plain words; empty where nothing contradicts anatomy.
     side : SideOpinion
-        Which knee the bones look like.
+        Which knee the bones look like; without any bone where their labels or their order are wrong.
     """
 
     contradictions: tuple[str, ...]
@@ -41,17 +41,17 @@ def examine(label_map: LabelMap, side: Side) -> Examination:
     side : Side
         Which knee it is said to show.
     """
+    if found := contradictions(label_map):
+        return Examination(contradictions=found, side=SideOpinion(right={}))
     return examine_laid(label_map, laid(label_map), side)
 
 
 def examine_laid(label_map: LabelMap, lays: Mapping[Bone, Mapping[Side, RigidLay]], side: Side) -> Examination:
     """Examine a label map whose bones have been laid onto the atlas already (:func:`mriseg.anatomy.bones.laid`)."""
-    found = contradictions(label_map)
-    if not found and (unfit := _unfit(lays)):
-        found = (unfit,)
-    if not found:
-        found = bare_elsewhere(label_map, {bone: fits[side] for bone, fits in lays.items()}, side)
-    return Examination(contradictions=found, side=opinion(lays))
+    unfit = _unfit(lays)
+    found = contradictions(label_map) or ((unfit,) if unfit else ())
+    shown = {bone: fits[side] for bone, fits in lays.items()}
+    return Examination(contradictions=found or bare_elsewhere(label_map, shown, side), side=opinion(lays))
 
 
 def _unfit(lays: Mapping[Bone, Mapping[Side, RigidLay]]) -> str:

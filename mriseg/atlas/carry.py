@@ -18,6 +18,7 @@ LEAST_SEEN = 0.3
 JOINT_END = {Bone.FEMUR: -1.0, Bone.TIBIA: 1.0, Bone.PATELLA: 0.0}
 JOINT_DEPTH_MM = 25.0
 FARTHEST_MM = 6.0
+RIGID_STRIDE = 3  # seven numbers are well held by a third of the points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,7 +93,12 @@ def lay_rigid(atlas: BoneAtlas, bone: Bone, surface: Surface) -> RigidLay:
     """Lay the atlas onto a (coarse) surface of a bone by a similarity alone, and say how far off it stays."""
     goal = target(surface)
     matrix = fit_similarity(
-        atlas.surface, goal, _start(atlas, bone, surface), weight=np.ones(len(atlas.coverage)), steps=25
+        atlas.surface,
+        goal,
+        _start(atlas, bone, surface),
+        weight=np.ones(len(atlas.coverage)),
+        steps=25,
+        stride=RIGID_STRIDE,
     )
     points = atlas.surface.vertices_mm @ matrix[:3, :3].T + matrix[:3, 3]
     apart, near = map(np.asarray, goal.tree.query(points))
