@@ -30,7 +30,7 @@ def command(
 
     from mriseg.study import group, open_study
     from mriseg.study.inventory_cache import study_inventory
-    from mriseg.study.mask_files import with_masks
+    from mriseg.study.mask_files import mask_files, with_masks
 
     opened = open_study(study)
     inventory = with_masks(opened, study_inventory(opened, anew=True))
@@ -46,6 +46,6 @@ def command(
     expected = len(opened.participants) * len(opened.visit_ids)
     typer.echo(f"{len(inventory.chosen)} of {expected} visits have their series; {blocking} findings block.")
     if show_names:
-        say_names(" ".join(f.finding for f in inventory.findings), opened.paths.dicom)
+        say_names(" ".join(f.finding for f in inventory.findings), opened.paths.dicom, mask_files(opened.paths))
     if blocking:
         raise typer.Exit(1)

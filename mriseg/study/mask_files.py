@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mriseg.dicom import shown
 from mriseg.errors import StudyError
 from mriseg.study.findings import Finding, Key
 from mriseg.study.inventory import Inventory
@@ -15,6 +16,15 @@ from mriseg.study.model import Study
 from mriseg.study.paths import StudyPaths
 
 SIDECAR = ".json"  # written beside label maps by mriseg and by BIDS
+# Words that a name of a mask is made of, beside those that folders of images have: none of them names a patient.
+WORDS = frozenset(
+    """
+    dseg seg segm segmentation segmentations segment label labels labelmap mask masks map maps desc corrected reader
+    readers manual auto old new final copy backup draft test version wrong name unnamed untitled knee bone bones femur
+    tibia patella cartilage cartilages left right nii gz nrrd nhdr mha mhd mgz mgh hdr stl vtk vtp raw zraw tif tiff mat
+    npy npz json
+    """.split()  # noqa: SIM905
+)
 TEXTS = {".txt", ".md", ".tsv", ".csv", ".ctbl", ".pdf", ".json", ".toml"}
 
 
@@ -32,7 +42,7 @@ def reader_file(paths: StudyPaths, participant: str, visit: str) -> Path | None:
         if len(files) > 1:
             raise StudyError(f"{where}: found several {kind} ({_names(files)}). Keep one of them.")
         if files and not ending_of(files[0]):
-            raise StudyError(f"{where}: {_not_read(files[0])}")
+            raise StudyError(f"{where}: {_not_read(files[0].name)}")
     beside = [f for f in _named(paths.labels(participant, visit)) if f != paths.labels(participant, visit)]
     if beside:
         stem = _stem(paths.corrected(participant, visit))
@@ -83,7 +93,7 @@ def mask_findings(study: Study) -> list[Finding]:
             continue
         if mentioned and reader_or_none(study.paths, *mentioned[0]) is None:
             continue  # said of its visit already
-        name = file.relative_to(study.paths.root).as_posix()
+        name = shown_mask(study.paths, file)
         text = f"{name} belongs to no visit of the study and is not used. Expected {_pattern()}."
         if mentioned:
             text = f"{name} is not used: {' '.join(mentioned[0])} has another file. Remove it."
@@ -166,17 +176,24 @@ def _mentions(file: Path, key: Key) -> bool:
     return bool(words & {number, f"sub{number}"}) and bool(words & {visit, f"ses{visit}"})
 
 
+def shown_mask(paths: StudyPaths, file: Path) -> str:
+    """Return the path of a file under ``masks/`` where it is harmless, else a mark, as for names under ``dicom/``."""
+    parts = file.relative_to(paths.root).parts
+    rest = ["-".join(w for w in re.findall(r"[A-Za-z]+|[0-9]+", p) if w.lower() not in WORDS) for p in parts]
+    return "/".join(p if shown(r) == r else shown(p) for p, r in zip(parts, rest, strict=True))
+
+
 def _misnamed(paths: StudyPaths, file: Path, key: Key) -> str:
-    name = file.relative_to(paths.root).as_posix()
+    name = shown_mask(paths, file)
     if not ending_of(file):
-        return _not_read(file)
+        return _not_read(name)
     return (
         f"{name} is not read under this name. Name it masks/{_stem(paths.mask(*key))}{ending_of(file)}, or remove it."
     )
 
 
-def _not_read(file: Path) -> str:
-    return f"{file.name}: its ending is not read. Save it as one of {', '.join(ENDINGS)}."
+def _not_read(name: str) -> str:
+    return f"{name}: its ending is not read. Save it as one of {', '.join(ENDINGS)}."
 
 
 def _pattern() -> str:
