@@ -33,9 +33,7 @@ COMMANDS = {
     "verify": "Check the installation and its accuracy on built-in truth.",
     "power": "Sample size and detectable difference by simulation from a pilot.",
     "repeatability": "SEM, SDC, RMS CV and ICC from repeat scans.",
-    "step": "One step of one patient, as the workflow calls it.",
 }
-HIDDEN = {"step"}
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -51,12 +49,12 @@ class LazyGroup(typer.core.TyperGroup):
             return None
         module = importlib.import_module(f"mriseg.cli.{cmd_name}")
         single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        single.command(name=cmd_name, hidden=cmd_name in HIDDEN)(module.command)
+        single.command(name=cmd_name)(module.command)
         return typer.main.get_command(single)  # type: ignore[return-value]
 
     def format_commands(self, ctx: object, formatter: object) -> None:
         """List the commands with one line each, without importing them."""
-        rows = [(n, COMMANDS[n]) for n in self.list_commands(ctx) if n not in HIDDEN]
+        rows = [(n, COMMANDS[n]) for n in self.list_commands(ctx)]
         with formatter.section("Commands"):  # type: ignore[attr-defined]
             formatter.write_dl(rows)  # type: ignore[attr-defined]
 
