@@ -73,7 +73,11 @@ def from_study(folder: Path, sdc: Path | None, *, current: bool = True) -> Sourc
     if study.config.analysis is None:
         raise AnalysisError(f"{study.paths.config} holds no [analysis] part; it names region, metric, visits and arms.")
     group, root = study.paths.group, study.paths.root
-    tables = [study.paths.participants, *(group / f"{n}.tsv" for n in ("regions", "defects", "failures"))]
+    tables = [
+        study.paths.participants,
+        study.paths.reviews,
+        *(group / f"{n}.tsv" for n in ("regions", "defects", "failures")),
+    ]
     patterns = ("*_regions.tsv", "*_defects.tsv", "*_xfm.json", "*_surfaces/*.npz", "ses-*/*_dseg.nii.gz")
     measured = [p for who in study.patients() for g in patterns for p in study.paths.patient(who.id).glob(g)]
     return Source(

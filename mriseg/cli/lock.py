@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mriseg.cli._sealing import Source
 
 
 def command(
@@ -55,6 +58,23 @@ def command(
         typer.echo(f"{source.lock}: {len(changes)} change(s) after the seal." if changes else f"{source.lock}: intact.")
         raise typer.Exit(1 if changes else 0)
     lock = set_seal(source, reason=again)
+    waiting = _waiting(source)
+    if waiting:
+        typer.secho(
+            f"{len(waiting)} visit(s) wait for a review and do not count ({', '.join(waiting[:5])}"
+            f"{', ...' if len(waiting) > 5 else ''}). `mriseg review` judges them.",
+            fg="yellow",
+            err=True,
+        )
     typer.echo(
         f"{source.lock}: plan and {len(lock['files'])} file(s) sealed at {lock['sealed']}, seal {lock['seal'][:16]}"
     )
+
+
+def _waiting(source: Source) -> list[str]:
+    """Visits whose values wait for a reader in the table that is sealed."""
+    table = source.measurements()
+    if "state" not in table or source.plan.include_needs_review:
+        return []
+    rows = table[table["state"] == "needs-review"]
+    return sorted({f"{p} {v}" for p, v in zip(rows["participant_id"], rows["visit"], strict=True)})

@@ -53,14 +53,15 @@ def _write_pages(study: Study) -> tuple[int, int]:
     """Write all pages; return how many patients have a page of current values, and how many have such values."""
     from mriseg.report.study_pages import write_pages
     from mriseg.study import group
-    from mriseg.study.overview import row_state, study_state
+    from mriseg.study.overview import study_state
     from mriseg.study.state import DONE
     from mriseg.study.work import Worker
 
-    for state in study_state(study).patients:
-        if row_state(state) is None:
+    before = study_state(study)
+    for state in before.patients:
+        if before.row_state(state) is None:
             Worker(patient=state.patient, redo=("page",), only=("page",)).run()
     after = study_state(study)
-    write_pages(after, group.gather(after))
-    current = [p for p in after.patients if row_state(p) is None]
+    write_pages(after, group.gather(study, after))
+    current = [p for p in after.patients if after.row_state(p) is None]
     return sum(s.task.step == "page" and s.status in DONE for p in current for s in p.steps), len(current)

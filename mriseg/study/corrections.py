@@ -6,7 +6,6 @@ receipt of the step, from the sidecar, and, while a new map takes the place of a
 
 from __future__ import annotations
 
-import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING
 from mriseg.errors import StudyError
 from mriseg.files import read_json, replacing, sha256, write_json
 from mriseg.nifti import is_cut_short, write_label_map
+from mriseg.study.manifest import READER
 from mriseg.study.paths import sidecar_of
 
 if TYPE_CHECKING:
     from mriseg.study.model import Patient, Study
     from mriseg.types import LabelMap
 
-READER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,31}$")
 UNKNOWN = "unknown"
 
 

@@ -10,7 +10,7 @@ import csv
 import io
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ import pandas as pd
 
 from mriseg.files import write_text
 from mriseg.study.inventory import Inventory
-from mriseg.study.model import Study
-from mriseg.study.overview import StudyState, row_state
+from mriseg.study.model import Patient, Study
+from mriseg.study.overview import StudyState, study_state
 from mriseg.study.state import PatientState, Status
+from mriseg.study.verdicts import judged_defects, judged_regions
 from mriseg.types import RowState
 
 FAILURE_COLUMNS = ("participant_id", "visit", "step", "state", "reason", "hint", "log")
+JUDGED = {"regions": judged_regions, "defects": judged_defects}
 INVENTORY_COLUMNS = ("participant_id", "visit", "severity", "finding")
 
 
@@ -64,20 +66,25 @@ def counts(outcomes: tuple[PatientOutcome, ...]) -> str:
 
 def group_tables(state: StudyState) -> Mapping[str, str]:
     """Text of ``regions.tsv``, ``defects.tsv`` and ``failures.tsv``; a table without any patient is left out."""
-    texts = {name: "".join(_table(state, name)) for name in ("regions", "defects")}
+    reviewed = frozenset(review.participant_id for review in state.study.reviews())
+    texts = {name: "".join(_table(state, name, reviewed)) for name in JUDGED}
     failures = pd.DataFrame([f for p in state.patients for f in _failures(p)], columns=list(FAILURE_COLUMNS))
     texts["failures"] = failures.to_csv(sep="\t", index=False)
     return {name: text for name, text in texts.items() if text}
 
 
-def gather(state: StudyState) -> tuple[PatientOutcome, ...]:
-    """Write the tables of the group; one that stays equal is not touched, one that has no rows any more is removed."""
-    group, texts = state.study.paths.group, group_tables(state)
-    for name in ("regions", "defects", "failures"):
+def gather(study: Study, state: StudyState | None = None) -> tuple[PatientOutcome, ...]:
+    """Write the tables of the group; one that stays equal is not touched, one that has no rows any more is removed.
+
+    Without ``state`` it is found out.
+    """
+    state = study_state(study) if state is None else state
+    texts = group_tables(state)
+    for name in (*JUDGED, "failures"):
         if name in texts:
-            write_text(group / f"{name}.tsv", texts[name])
+            write_text(study.paths.group / f"{name}.tsv", texts[name])
         else:
-            (group / f"{name}.tsv").unlink(missing_ok=True)
+            (study.paths.group / f"{name}.tsv").unlink(missing_ok=True)
     return tuple(outcome(p) for p in state.patients)
 
 
@@ -87,21 +94,24 @@ def changed_tables(state: StudyState) -> tuple[str, ...]:
     return tuple(f"{n}.tsv" for n, text in group_tables(state).items() if "".join(_lines(group / f"{n}.tsv")) != text)
 
 
-def _table(state: StudyState, name: str) -> Iterator[str]:
-    """Yield the header and the rows of every patient."""
-    header = None
+def _table(state: StudyState, name: str, reviewed: Collection[str]) -> Iterator[str]:
+    """Yield the header and the rows of every patient; what readers said counts where the values are current."""
+    header = ""
     for patient in state.patients:
-        lines = _lines(getattr(state.study.paths, name)(patient.patient.id))
+        path = getattr(state.study.paths, name)(patient.patient.id)
+        lines, blank = _lines(path), state.row_state(patient)
         if not lines:
             continue
-        blank = row_state(patient)
-        if header is None:
+        if not header:
             header = lines[0]
             yield header
-        if blank is None:
+        if blank is not None:
+            yield from _blanked(lines, blank)[1:] if name == "regions" else ()
+        elif patient.patient.id in reviewed:
+            table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+            yield JUDGED[name](table, patient.patient.judgements()).to_csv(sep="\t", index=False, header=False)
+        else:
             yield from lines[1:]
-        elif name == "regions":
-            yield from _blanked(lines, blank)[1:]
 
 
 def _lines(path: Path) -> list[str]:
@@ -121,11 +131,9 @@ def _blanked(lines: list[str], state: RowState) -> list[str]:
     return [lines[0], *blank]
 
 
-def withdraw(state: PatientState) -> None:
+def withdraw(patient: Patient, blank: RowState) -> None:
     """Take values that are not current out of the patient's own files too; measuring writes them again."""
-    blank, paths, name = row_state(state), state.patient.study.paths, state.patient.id
-    if blank is None:
-        return
+    paths, name = patient.study.paths, patient.id
     lines = _lines(paths.regions(name))
     if lines:
         write_text(paths.regions(name), "".join(_blanked(lines, blank)))

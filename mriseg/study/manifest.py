@@ -13,6 +13,7 @@ from mriseg.errors import StudyError
 from mriseg.types import Side
 
 PARTICIPANT_ID = re.compile(r"^sub-[A-Za-z0-9]{1,32}$")
+READER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,31}$")  # a code of the site, never a name
 TOPICS = ("side", "anatomy", "person", "visit", "date", "protocol")  # what may contradict the manifest
 FORBIDDEN_COLUMNS = {"arm", "allocation", "treatment", "treated", "group", "randomisation", "randomization"}
 

@@ -34,6 +34,16 @@ class StudyState:
         paths = self.study.paths
         return paths.dicom.exists() or any(paths.receipts(p.patient.id).exists() for p in self.patients)
 
+    def row_state(self, state: PatientState) -> RowState | None:
+        """State that the rows of a patient have in place of a value; None where the values are current.
+
+        Tables that came from elsewhere, with nothing that says how they were made, are taken as they are.
+        """
+        values = state.values()
+        if values in CURRENT or not self.judged:
+            return None
+        return RowState.FAILED if values is Status.FAILED else RowState.STALE
+
     def not_current(self) -> tuple[str, ...]:
         """Name every patient whose values are out of date or not made yet, with the first reason; failures are told."""
         return tuple(
@@ -83,14 +93,6 @@ def at_work_on(patient: Patient) -> tuple[Task, ...]:
         said = read_json(patient.study.paths.running(patient.id))
         return (Task(step=said["step"], visit=said["visit"]),)
     return ()
-
-
-def row_state(state: PatientState) -> RowState | None:
-    """State that the rows of a patient have in place of a value; None where the values are current."""
-    values = state.values()
-    if values in CURRENT:
-        return None
-    return RowState.FAILED if values is Status.FAILED else RowState.STALE
 
 
 def _why(state: PatientState) -> str:

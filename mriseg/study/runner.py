@@ -102,7 +102,7 @@ class Run:
 
     def work(self, plan: Plan, tell: Tell, tick: Callable[[], None]) -> None:
         """Do what the plan says. Values that are out of date leave the tables of the group before anything else."""
-        group.gather(plan.state)
+        group.gather(self.study, plan.state)
         log = RunLog(self.study.paths.log)
         log.write("run", steps=plan.total, patients=len(plan.steps), redo=list(plan.redo))
         local = self.options.profile == "local"
@@ -122,9 +122,11 @@ class Run:
         """Judge again where something was done, take back what is not current, and write the tables of the group."""
         state = study_state(self.study, study_inventory(self.study)) if plan.steps else plan.state
         for patient in state.patients:
+            blank = state.row_state(patient)
             with suppress(OSError):
-                group.withdraw(patient)
-        outcomes = group.gather(state)
+                if blank is not None:
+                    group.withdraw(patient.patient, blank)
+        outcomes = group.gather(self.study, state)
         RunLog(self.study.paths.log).write("end", summary=group.counts(outcomes))
         return state, outcomes
 

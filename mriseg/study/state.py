@@ -18,7 +18,9 @@ from mriseg.study.code import code_of
 from mriseg.study.hashes import Hashes, hashes_of
 from mriseg.study.model import Patient
 from mriseg.study.receipts import Receipt, Recipe, Task, differences, read_receipts
-from mriseg.study.step_table import STEPS, Step, tasks_of, verdict_of
+from mriseg.study.step_table import STEPS, Step, assessed, tasks_of
+from mriseg.study.verdicts import Standing, verdict_of
+from mriseg.types import Verdict
 
 
 class Status(StrEnum):
@@ -159,10 +161,18 @@ def _judge_outputs(patient: Patient, step: Step, task: Task, receipt: Receipt, h
     if "images" in receipt.recipe.parameters and not patient.study.paths.dicom.exists():
         return StepState(task=task, status=Status.ABSENT, reason=f"{patient.study.paths.dicom.name}/ is not here")
     labels = patient.study.paths.labels(patient.id, task.visit).relative_to(root).as_posix() if task.visit else ""
-    if labels in receipt.outputs and verdict_of(patient, task.visit) == "needs-review":
+    if labels in receipt.outputs and _waits(patient, task.visit, receipt.outputs[labels]):
         reasons = patient.segmentation(task.visit)["assessment"].get("reasons", [])
         return StepState(task=task, status=Status.NEEDS_REVIEW, reason=" ".join(map(str, reasons)))
     return StepState(task=task, status=Status.DONE)
+
+
+def _waits(patient: Patient, visit: str, labels: str) -> bool:
+    """Whether the segmentation asked for a reader and none has settled it."""
+    if assessed(patient, visit) != Verdict.NEEDS_REVIEW:
+        return False
+    standing = verdict_of(patient.study.reviews(), patient.id, visit, labels).standing
+    return standing in {Standing.UNJUDGED, Standing.DISPUTED}
 
 
 def present_recipe(

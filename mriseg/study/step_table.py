@@ -138,7 +138,7 @@ def _to_measure(patient: Patient, _: str) -> Paths:
 
 def _measuring(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
     config = patient.study.config
-    verdicts = {v: verdict_of(patient, v) for v in patient.planned[:2]}
+    verdicts = {v: assessed(patient, v) for v in patient.planned[:2]}
     return {
         "side": patient.participant.side,
         "band_pct": config.measure.band_pct,
@@ -147,7 +147,7 @@ def _measuring(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
     }
 
 
-def verdict_of(patient: Patient, visit: str) -> str | None:
+def assessed(patient: Patient, visit: str) -> str | None:
     """Verdict on the label map of one visit; None where its sidecar cannot be read."""
     with suppress(OSError, ValueError, KeyError, TypeError, StudyError):
         return str(patient.segmentation(visit)["assessment"]["verdict"])
@@ -169,7 +169,9 @@ def _to_show(patient: Patient, _: str) -> Paths:
 def _showing(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
     table = patient.study.config.study
     failures = [[f["step"], f["visit"], f["reason"]] for f in patient.failures() if f["step"] != "page"]
-    return {"side": patient.participant.side, "title": table.title or table.id, "failures": failures}
+    found = {"side": patient.participant.side, "title": table.title or table.id, "failures": failures}
+    judged = {v: f"{j.standing} {j.reason}" for (_, v), j in patient.judgements().items() if j.readers}
+    return found | {"judged": judged}
 
 
 def _page(patient: Patient, _: str) -> Paths:
