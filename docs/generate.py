@@ -69,7 +69,7 @@ def commands_page() -> str:
     group = typer.main.get_command(cli.app)
     context = group.make_context("mriseg", [], resilient_parsing=True)
     parts = [NOTE + "# Commands\n\nExit codes: 0 done, 1 something failed or blocks, 2 wrong use.\n"]
-    for name in cli.COMMANDS:
+    for name in (n for n in cli.COMMANDS if n not in cli.HIDDEN):
         command = group.get_command(context, name)  # type: ignore[attr-defined]
         if command is not None:
             parts.append(_command(command, command.make_context(name, [], parent=context, resilient_parsing=True)))

@@ -35,6 +35,7 @@ COMMANDS = {
     "power": "Sample size and detectable difference by simulation from a pilot.",
     "repeatability": "SEM, SDC, RMS CV and ICC from repeat scans.",
 }
+HIDDEN: frozenset[str] = frozenset()  # commands that programs call, not people
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -50,12 +51,12 @@ class LazyGroup(typer.core.TyperGroup):
             return None
         module = importlib.import_module(f"mriseg.cli.{cmd_name}")
         single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        single.command(name=cmd_name)(module.command)
+        single.command(name=cmd_name, hidden=cmd_name in HIDDEN)(module.command)
         return typer.main.get_command(single)  # type: ignore[return-value]
 
     def format_commands(self, ctx: object, formatter: object) -> None:
         """List the commands with one line each, without importing them."""
-        rows = [(n, COMMANDS[n]) for n in self.list_commands(ctx)]
+        rows = [(n, COMMANDS[n]) for n in self.list_commands(ctx) if n not in HIDDEN]
         with formatter.section("Commands"):  # type: ignore[attr-defined]
             formatter.write_dl(rows)  # type: ignore[attr-defined]
 
