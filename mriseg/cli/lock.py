@@ -26,7 +26,8 @@ def command(
 ) -> None:
     """Seal the analysis plan and every measurement in lock.json, so that a later change shows.
 
-    Nothing here knows an arm. `mriseg compare` checks the seal before it opens the allocation and prints every change.
+    Nothing here knows an arm. What no allocation could make comparable is said now. `mriseg compare` checks the
+    seal before it opens the allocation and prints every change.
 
     Examples:
 
@@ -37,6 +38,7 @@ def command(
         mriseg lock STUDY --again "sub-07 was corrected by the reader before unblinding"
     """
     from mriseg.cli._sealing import check_seal, choose_source, set_seal
+    from mriseg.errors import AnalysisError
 
     source = choose_source(
         study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
@@ -48,6 +50,10 @@ def command(
         typer.echo(f"{source.lock}: {len(changes)} change(s) after the seal." if changes else f"{source.lock}: intact.")
         raise typer.Exit(1 if changes else 0)
     lock = set_seal(source, reason=again)
+    try:
+        source.measured()
+    except AnalysisError as error:
+        typer.secho(f"cannot be compared as it stands: {error}", fg="yellow", err=True)
     typer.echo(
         f"{source.lock}: plan and {len(lock['files'])} file(s) sealed at {lock['sealed']}, seal {lock['seal'][:16]}"
     )
