@@ -172,8 +172,8 @@ def repeatability_table(values: pd.DataFrame, scans: Sequence[str] = ()) -> pd.D
     for (region, metric), part in asked.groupby(["region", "metric"], sort=False):
         head = {"region": region, "metric": metric, "unit": part["unit"].iloc[0]}
         try:
-            if (region, metric) in refused:
-                raise AnalysisError(refused[region, metric])
+            if (str(region), str(metric)) in refused:
+                raise AnalysisError(refused[str(region), str(metric)])
             rows.append({**head, **_analyse(part, names)})
         except AnalysisError as error:
             rows.append({**head, "note": str(error)})

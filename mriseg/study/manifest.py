@@ -150,4 +150,5 @@ def _read_table(path: Path, *, required: tuple[str, ...], known_columns: tuple[s
     unknown = [c for c in table.columns if known_columns and c not in known_columns]
     if unknown:
         raise StudyError(f"{path.name}: unknown column {unknown[0]!r}; expected {', '.join(known_columns)}.")
-    return table.apply(lambda column: column if column.name == "folder" else known(column))
+    read = {name: column if name == "folder" else known(column) for name, column in table.items()}
+    return pd.DataFrame(read)
