@@ -77,7 +77,11 @@ def from_study(folder: Path, sdc: Path | None) -> Source:
     group, root = study.paths.group, study.paths.root
     if not (group / "regions.tsv").exists():
         raise AnalysisError(f"{group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
-    tables = [study.paths.participants, *(group / f"{n}.tsv" for n in ("regions", "defects", "failures"))]
+    tables = [
+        study.paths.participants,
+        study.paths.reviews,
+        *(group / f"{n}.tsv" for n in ("regions", "defects", "failures")),
+    ]
     patterns = ("*_regions.tsv", "*_defects.tsv", "*_xfm.json", "*_surfaces/*.npz", "ses-*/*_dseg.nii.gz")
     measured = [p for who in study.patients() for g in patterns for p in study.paths.patient(who.id).glob(g)]
     return Source(

@@ -48,7 +48,8 @@ def waiting(trial: Measurements, plan: AnalysisPlan) -> list[str]:
     if waiting == 0:
         return []
     return [
-        f"{waiting} participant(s) wait for a review: accept their label maps, or plan include_needs_review = true."
+        f"{waiting} participant(s) wait for a review: accept their label maps with `mriseg review`, or plan "
+        "include_needs_review = true."
     ]
 
 

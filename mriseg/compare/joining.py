@@ -248,6 +248,7 @@ def _row_availability(rows: pd.DataFrame, *, include_review: bool) -> npt.NDArra
     review = state == RowState.NEEDS_REVIEW
     good = (state == RowState.MEASURED) | (review & include_review)
     out = np.where(review, Availability.NEEDS_REVIEW, Availability.FAILED)
+    out[state == RowState.REJECTED] = Availability.REJECTED
     out[good] = Availability.MEASURED
     out[good & ~np.isfinite(rows["value"].to_numpy(dtype=float))] = Availability.FAILED
     return out.astype(np.int8)

@@ -42,7 +42,9 @@ def _arms(trial: Trial, plan: AnalysisPlan) -> dict[str, npt.NDArray[np.bool_]]:
 
 def _reasons(states: npt.NDArray[np.int8]) -> dict[str, int]:
     order = (Availability.MEASURED, Availability.NOT_SCANNED, Availability.FAILED, Availability.NEEDS_REVIEW)
-    return {reason.words: int((states == reason).sum()) for reason in order}
+    counts = {reason.words: int((states == reason).sum()) for reason in order}
+    rejected = int((states == Availability.REJECTED).sum())
+    return counts | ({Availability.REJECTED.words: rejected} if rejected else {})
 
 
 def consort_flow(trial: Trial, plan: AnalysisPlan, *, analysed: npt.NDArray[np.bool_], enrolled: int) -> dict[str, Any]:

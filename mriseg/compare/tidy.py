@@ -46,8 +46,8 @@ DICTIONARY = {
         "baseline": ("unit", "value at the baseline visit; blank where not available"),
         "followup": ("unit", "value at the follow-up visit; blank where not available"),
         "change": ("unit", "followup minus baseline"),
-        "state_baseline": ("", "measured, not scanned, failed or needs review"),
-        "state_followup": ("", "measured, not scanned, failed or needs review"),
+        "state_baseline": ("", "measured, not scanned, failed, needs review or rejected"),
+        "state_followup": ("", "measured, not scanned, failed, needs review or rejected"),
         "analysed": ("", "1 where the row entered the ANCOVA of its endpoint"),
     },
 }

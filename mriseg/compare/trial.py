@@ -22,6 +22,7 @@ class Availability(IntEnum):
     MEASURED = 1
     NEEDS_REVIEW = 2
     FAILED = 3
+    REJECTED = 4
 
     @property
     def words(self) -> str:

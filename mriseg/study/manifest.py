@@ -15,6 +15,7 @@ from mriseg.types import Side
 from mriseg.words import ARM_COLUMNS, known, side_of, some
 
 PARTICIPANT_ID = re.compile(r"^sub-[A-Za-z0-9]{1,32}$")
+READER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,31}$")  # a code of the site, never a name
 TOPICS = ("side", "anatomy", "person", "visit", "date", "protocol")  # what may contradict the manifest
 VISIT_COLUMNS = ("participant_id", "visit", "folder", "settled", "reader")
 

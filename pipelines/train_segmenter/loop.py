@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.multiprocessing as mp
+from network import CLASSES
 from torch import nn
+
+from mriseg.splits import Split, load_splits
 
 Tensor = torch.Tensor
 Arrays = tuple[np.ndarray, ...]
-# Held out by subject: K-L 3 (9013161, 9016403), K-L 0 (9017909), and late visits with denuded plates.
-VALIDATION = ("9013161", "9016403", "9017909", "9357383", "9364232", "9373786")
+CARTILAGES = (2, 4, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,9 @@ class Task:
     loss: Callable[[Tensor, Tensor], Tensor]
 
 
-def knees(cache: Path, *, validation: bool) -> list[Path]:
-    """Prepared knees of one side of the split."""
-    paths = [p for p in sorted(cache.glob("sub-*.npy")) if ".part" not in p.name]
-    return [p for p in paths if any(v in p.name for v in VALIDATION) == validation]
+def knees(cache: Path, split: Split) -> list[Path]:
+    """Prepared knees of one split."""
+    return load_splits().chosen((p for p in cache.glob("sub-*.npy") if ".part" not in p.name), split)
 
 
 class Run:
@@ -122,25 +123,24 @@ class Run:
 
     @torch.no_grad()
     def validate(self, crops: list[tuple[Tensor, ...]]) -> list[float]:
-        """Mean Dice of labels 1 to 6 of the averaged weights over the validation crops."""
+        """Mean :func:`scores_of` of the averaged weights over the validation crops."""
         if not crops:
-            return [float("nan")] * 6
+            return [float("nan")] * 7
         scores = []
         for crop in crops:
             *shown, target = (tensor[None].to(self.device) for tensor in crop)
-            scores.append(dice_scores(self.mean(*shown), target))
+            scores.append(scores_of(self.mean(*shown), target))
         return [float(v) for v in np.nanmean(np.array(scores), axis=0)]
 
 
-def dice_scores(logits: Tensor, target: Tensor) -> list[float]:
-    """Dice of labels 1 to 6 after argmax; NaN where a label is absent."""
-    found, truth = logits.argmax(1), target.argmax(1)
-    result = []
-    for n in range(1, 7):
-        a, b = found == n, truth == n
-        size = int(b.sum())
-        result.append(float(2 * (a & b).sum() / (a.sum() + b.sum())) if size > 60 else float("nan"))
-    return result
+def scores_of(logits: Tensor, target: Tensor) -> list[float]:
+    """Dice of labels 1 to 6 after argmax, and the share of lost cartilage that is not called one; NaN where absent."""
+    found, truth = logits.argmax(1), target[:, :CLASSES].argmax(1)
+    pairs = [(found == n, truth == n) for n in range(1, CLASSES)]
+    scores = [float(2 * (a & b).sum() / (a.sum() + b.sum())) if int(b.sum()) > 60 else float("nan") for a, b in pairs]
+    filled, kept = (sum(labels == n for n in CARTILAGES).bool() for labels in (found, truth))
+    lost = (target[:, CLASSES] > 0.5) & ~kept
+    return [*scores, float((lost & ~filled).sum() / lost.sum()) if int(lost.sum()) > 60 else float("nan")]
 
 
 class Feed:
@@ -219,7 +219,7 @@ def train(
             last_check = time.time()
             scores = [round(v, 4) for v in run.validate(held_out)]
             names = ["step", "seconds", "femur", "femoral_cartilage", "tibia", "tibial_cartilage"]
-            names += ["patella", "patellar_cartilage"]
+            names += ["patella", "patellar_cartilage", "lost_seen"]
             log_row(run.folder / "validation.csv", [run.step, round(run.spent), *scores], names)
         if time.time() - last_save > 180:
             last_save = time.time()

@@ -29,6 +29,7 @@ from scipy.special import ndtri
 
 from mriseg.geometry import MIRROR, apply_affine, from_sitk, reorient
 from mriseg.nifti import read_label_map
+from mriseg.splits import Split, load_splits
 from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap
 
 SDF_UNIT_MM = 0.05
@@ -232,7 +233,7 @@ def prepare(path: Path, anatomy: LabelMapLike) -> tuple[Array, Grid]:
 
 
 def main() -> None:
-    """Prepare every label map that is not in the cache yet."""
+    """Prepare every label map of a training or validation knee that is not in the cache yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labels", type=Path)
     parser.add_argument("anatomy", type=Path)
@@ -242,7 +243,8 @@ def main() -> None:
     chosen = slice(*(int(n) if n else None for n in arguments.only.split(":")))
     arguments.cache.mkdir(parents=True, exist_ok=True)
     anatomy = load_anatomy(arguments.anatomy)
-    for path in sorted(arguments.labels.glob("sub-*_dseg.nii.gz"))[chosen]:
+    usable = load_splits().chosen(arguments.labels.glob("sub-*_dseg.nii.gz"), Split.TRAINING, Split.VALIDATION)
+    for path in usable[chosen]:
         target = arguments.cache / f"{path.name.removesuffix('_dseg.nii.gz')}.npy"
         if target.exists():
             continue
