@@ -93,7 +93,9 @@ def _series(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, Any]:
     from mriseg.study.visit_images import series_hash  # pydicom only where DICOM is looked at
 
     rule = patient.study.config.series.model_dump(mode="json")
-    return {"series": rule, "images": series_hash(patient, visit, hashes)}
+    entry = patient.study.entries.get((patient.id, visit))
+    asked = {"side": patient.participant.side, "named": entry.series if entry else ""}
+    return {"series": rule, **asked, "images": series_hash(patient, visit, hashes)}
 
 
 def _to_segment(patient: Patient, visit: str) -> Paths:

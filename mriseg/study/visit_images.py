@@ -15,10 +15,11 @@ from mriseg.study.config import SeriesRule
 from mriseg.study.hashes import SETTLED_NS, Hashes, facts_of
 from mriseg.study.inventory import visit_folder
 from mriseg.study.model import Patient
-from mriseg.study.series_rule import choose_series
+from mriseg.study.series_rule import Choice, choose_series
+from mriseg.types import Side
 
 
-def chosen_volume(patient: Patient, visit: str) -> dicom.FoundVolume:
+def choose(patient: Patient, visit: str) -> Choice:
     """Scan the folder of one visit and choose its series; a second call for unchanged files does not look again.
 
     Raises
@@ -27,12 +28,20 @@ def chosen_volume(patient: Patient, visit: str) -> dicom.FoundVolume:
         Where none or several series fit, or the folder cannot be read.
     """
     folder = visit_folder(patient.study.paths, patient.study.entries, patient.id, visit)
-    return _choose(folder, tuple(_facts(folder)), patient.study.config.series, f"{patient.id} {visit}")
+    asked = (f"{patient.id} {visit}", *_asked(patient, visit))
+    return _choose(folder, tuple(_facts(folder)), patient.study.config.series, asked)
+
+
+def _asked(patient: Patient, visit: str) -> tuple[Side | None, str]:
+    """Side of the participant and the series that ``visits.tsv`` names."""
+    entry = patient.study.entries.get((patient.id, visit))
+    return patient.participant.side, entry.series if entry else ""
 
 
 @lru_cache(maxsize=2)
-def _choose(folder: Path, facts: tuple[str, ...], rule: SeriesRule, where: str) -> dicom.FoundVolume:  # noqa: ARG001
-    return choose_series(dicom.scan(folder), rule, where=where)
+def _choose(folder: Path, _facts: tuple[str, ...], rule: SeriesRule, asked: tuple[str, Side | None, str]) -> Choice:
+    where, side, series = asked
+    return choose_series(dicom.scan(folder), rule, where=where, side=side, series=series)
 
 
 def series_hash(patient: Patient, visit: str, hashes: Hashes) -> str:
@@ -40,11 +49,12 @@ def series_hash(patient: Patient, visit: str, hashes: Hashes) -> str:
     try:
         folder = visit_folder(patient.study.paths, patient.study.entries, patient.id, visit)
         facts = _facts(folder)
-        key = "\n".join([*facts, patient.study.config.series.model_dump_json(), code_of(__name__).sha256])
+        rule, asked = patient.study.config.series.model_dump_json(), _asked(patient, visit)
+        key = "\n".join([*facts, rule, *map(str, asked), code_of(__name__).sha256])
         known = hashes.derived(key)
         if known is not None:
             return known
-        files = {dicom.archive_of(file) or file for file in chosen_volume(patient, visit).files}
+        files = {dicom.archive_of(file) or file for file in choose(patient, visit).volume.files}
     except (MrisegError, OSError) as error:
         return f"unreadable: {type(error).__name__}"
     contents = sorted(hashes.of(file) or "absent" for file in files)

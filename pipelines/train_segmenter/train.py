@@ -20,9 +20,11 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as fn
 from chance import Chance
-from generator import draw, load_knee
-from loop import Arrays, Config, Run, Task, knees, train
+from feed import DeviceFeed, Feed, ProcessFeed
+from generator import Knee, draw, load_knee
+from loop import Run, train
 from network import CLASSES, KneeNet
+from task import Arrays, Config, Task, knees
 
 from mriseg.splits import Split, load_splits
 
@@ -87,7 +89,12 @@ def loss_of(logits: Tensor, target: Tensor, *, weight: float = 2.0, least: int =
     return cross * weight + (dice[present].mean() if present.any() else 0)
 
 
-SEGMENTER = Task(make=KneeNet, produce=produce, unpack=unpack, again=again, loss=loss_of)
+def drawn(knee: Knee, config: Config, chance: Chance) -> list[tuple[Tensor, ...]]:
+    """Two images of one pose of a knee, on the device of ``chance``."""
+    return list(draw(knee, config.size, chance, voxel_mm=config.voxel_mm, contrasts=2))
+
+
+SEGMENTER = Task(make=KneeNet, produce=produce, draw=drawn, unpack=unpack, again=again, loss=loss_of)
 
 
 def validation_set(cache: Path, config: Config) -> list[tuple[Tensor, ...]]:
@@ -109,7 +116,7 @@ def arguments_of(usual: Config, description: str | None) -> argparse.ArgumentPar
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--plan-minutes", type=float, default=75)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw knees, a core each")
+    parser.add_argument("--workers", type=int, default=1, help="cores that draw; 0: draw on the device")
     parser.add_argument("--size", type=int, nargs=3, default=usual.size, help="voxels of a crop, multiples of 16")
     parser.add_argument("--batch", type=int, default=usual.batch)
     parser.add_argument("--rate", type=float, default=usual.peak_rate)
@@ -125,6 +132,14 @@ def begin(folder: Path, config: Config, task: Task, threads: int) -> Run:
     return Run(folder, config, task, "cuda" if torch.cuda.is_available() else "cpu")
 
 
+def feed_of(run: Run, cache: Path, *, workers: int) -> Feed:
+    """Crops for a run, from that many processes, or drawn on the device that learns where there are none."""
+    seed = run.config.seed + run.step
+    if workers:
+        return ProcessFeed(cache, run.config, run.task, seed, workers)
+    return DeviceFeed(cache, run.config, run.task, seed, run.device)
+
+
 def main() -> None:
     """Run one piece of training."""
     parser = arguments_of(USUAL, __doc__)
@@ -133,7 +148,8 @@ def main() -> None:
     config = Config(voxel_mm=given.voxel, size=tuple(given.size), batch=given.batch, peak_rate=given.rate)
     run = begin(given.run, config, SEGMENTER, given.threads)
     held_out = validation_set(given.cache, config)
-    train(run, given.cache, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes, workers=given.workers)
+    feed = feed_of(run, given.cache, workers=given.workers)
+    train(run, feed, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mriseg import dicom
 from mriseg.study.provenance import write_sidecar
-from mriseg.study.visit_images import chosen_volume
+from mriseg.study.visit_images import choose
 
 if TYPE_CHECKING:
     from mriseg.study.model import Patient
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def convert_visit(patient: Patient, visit: str) -> None:
     """Convert the chosen series of one visit; the written file is compared with the DICOM headers before it counts."""
     study, output = patient.study, patient.study.paths.image(patient.id, visit)
-    found = chosen_volume(patient, visit)
+    choice = choose(patient, visit)
     output.parent.mkdir(parents=True, exist_ok=True)
-    dicom.write_checked(found, output)
+    dicom.write_checked(choice.volume, output)
     write_sidecar(
         output,
         step="convert",
@@ -25,5 +25,5 @@ def convert_visit(patient: Patient, visit: str) -> None:
         inputs=(),
         root=study.paths.root,
         parameters=study.config.series.model_dump(),
-        dicom=dicom.sidecar(found),
+        dicom=dicom.sidecar(choice.volume, chosen_because=list(choice.reasons)),
     )
