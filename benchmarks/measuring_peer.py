@@ -30,6 +30,7 @@ from phantoms import DESS_MM, FINE_MM, cap_angle, layer, shell_with_hole  # noqa
 
 from mriseg.measure import measure  # noqa: E402
 from mriseg.nifti import read_label_map  # noqa: E402
+from mriseg.splits import Split, load_splits  # noqa: E402
 from mriseg.surfaces import vertex_areas  # noqa: E402
 from mriseg.types import Bone, FloatArray, LabelMap, Region, Side, VertexState  # noqa: E402
 
@@ -69,7 +70,7 @@ def main() -> None:
 
 def real_maps(folder: Path, maps: int) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
     """Regional means of both programs, and their wall seconds, on maps spread over the folder."""
-    files = sorted(folder.glob("*_dseg.nii.gz"))
+    files = load_splits().chosen(folder.glob("sub-*_dseg.nii.gz"), Split.TRAINING, Split.VALIDATION)
     rows: list[dict[str, Any]] = []
     seconds = []
     for file in files[:: max(1, len(files) // maps)][:maps]:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from mriseg.measure import MeasureParameters, measure
 from mriseg.nifti import read_label_map
+from mriseg.splits import load_splits
 from mriseg.types import Side
 
 PLATES = ("MT", "cMF", "LT", "cLF")
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--readings", type=Path)
     options = parser.parse_args()
     table = pd.read_csv(options.labels / "labels.tsv", sep="\t")
+    table = table[~table["participant_id"].isin(load_splits().test)]
     paired = table[table["participant_id"].duplicated(keep=False)]
     chosen = paired["participant_id"].unique()[: options.pairs]
     sound = table[pd.to_numeric(table["kl_grade"], errors="coerce") <= 1]

@@ -22,6 +22,7 @@ import numpy as np
 from mriseg.geometry import MIRROR
 from mriseg.nifti import read_label_map
 from mriseg.register import register
+from mriseg.splits import Split, load_splits
 from mriseg.types import Bone, Grid, LabelMap, Registration, Verdict
 
 RESULTS = Path(__file__).parent / "results" / "registration_real.json"
@@ -100,7 +101,7 @@ def _row(name: str, bone: Bone, result: Any) -> dict[str, Any]:
 
 def _two_visits(folder: Path) -> Pairs:
     visits: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("sub-*_ses-*_dseg.nii.gz")):
+    for path in load_splits().chosen(folder.glob("sub-*_ses-*_dseg.nii.gz"), Split.TRAINING, Split.VALIDATION):
         visits.setdefault(path.name.split("_")[0], []).append(path)
     return [(v[0], v[-1]) for v in visits.values() if len(v) > 1]
 

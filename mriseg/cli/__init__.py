@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "List what a study holds and everything that deviates; exits 1 where something blocks.",
     "run": "Run all blind steps of a study; what is up to date is not redone.",
     "status": "Say what is done, failed and open in a study.",
+    "review": "Judge label maps; what is accepted counts, what is rejected is missing.",
     "lock": "Seal plan and measurements before the allocation is opened.",
     "compare": "Compare the arms; the only command that opens the allocation.",
     "report": "Write the patient pages and the study page again.",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mriseg.compare.columns import TableMap
     from mriseg.compare.plan import AnalysisPlan
+    from mriseg.compare.trial import Measurements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,18 @@ class Source:
         from mriseg.compare.tables import read_table
 
         table = read_table(self.table)
-        return table if self.columns is None else to_regions(table, self.columns, str(self.table))
+        return table if self.columns is None else to_regions(table, self.columns, self.table.name)
+
+    def measured(self) -> Measurements:
+        """Join the measurements to the participants, and refuse what no allocation could make comparable."""
+        from mriseg.compare.analysis import check_before_opening
+        from mriseg.compare.joining import gather_measurements
+        from mriseg.compare.tables import read_table
+
+        people, failures = (read_table(path) if path else None for path in (self.participants, self.failures))
+        measured = gather_measurements(self.measurements(), people, self.plan, failures=failures, name=self.table.name)
+        check_before_opening(measured, self.plan)
+        return measured
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every sealed file, and of the column map, which turns cells into measurements."""
@@ -65,7 +77,11 @@ def from_study(folder: Path, sdc: Path | None) -> Source:
     group, root = study.paths.group, study.paths.root
     if not (group / "regions.tsv").exists():
         raise AnalysisError(f"{group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
-    tables = [study.paths.participants, *(group / f"{n}.tsv" for n in ("regions", "defects", "failures"))]
+    tables = [
+        study.paths.participants,
+        study.paths.reviews,
+        *(group / f"{n}.tsv" for n in ("regions", "defects", "failures")),
+    ]
     patterns = ("*_regions.tsv", "*_defects.tsv", "*_xfm.json", "*_surfaces/*.npz", "ses-*/*_dseg.nii.gz")
     measured = [p for who in study.patients() for g in patterns for p in study.paths.patient(who.id).glob(g)]
     return Source(

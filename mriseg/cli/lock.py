@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mriseg.cli._sealing import Source
 
 
 def command(
@@ -26,7 +29,8 @@ def command(
 ) -> None:
     """Seal the analysis plan and every measurement in lock.json, so that a later change shows.
 
-    Nothing here knows an arm. `mriseg compare` checks the seal before it opens the allocation and prints every change.
+    Nothing here knows an arm. What no allocation could make comparable is said now. `mriseg compare` checks the
+    seal before it opens the allocation and prints every change.
 
     Examples:
 
@@ -48,6 +52,35 @@ def command(
         typer.echo(f"{source.lock}: {len(changes)} change(s) after the seal." if changes else f"{source.lock}: intact.")
         raise typer.Exit(1 if changes else 0)
     lock = set_seal(source, reason=again)
+    for sentence in _warnings(source):
+        typer.secho(sentence, fg="yellow", err=True)
     typer.echo(
         f"{source.lock}: plan and {len(lock['files'])} file(s) sealed at {lock['sealed']}, seal {lock['seal'][:16]}"
     )
+
+
+def _warnings(source: Source) -> list[str]:
+    """Say what a comparison would leave out, or why it could not be made at all."""
+    from mriseg.errors import AnalysisError
+
+    found = []
+    try:
+        waiting = _waiting(source)
+        if waiting:
+            names = ", ".join(waiting[:5]) + (", ..." if len(waiting) > 5 else "")
+            found = [
+                f"{len(waiting)} visit(s) wait for a review and do not count ({names}). `mriseg review` judges them."
+            ]
+        source.measured()
+    except AnalysisError as error:
+        found.append(f"cannot be compared as it stands: {error}")
+    return found
+
+
+def _waiting(source: Source) -> list[str]:
+    """Visits whose values wait for a reader in the table that is sealed."""
+    table = source.measurements()
+    if "state" not in table or source.plan.include_needs_review:
+        return []
+    rows = table[table["state"] == "needs-review"]
+    return sorted({f"{p} {v}" for p, v in zip(rows["participant_id"], rows["visit"], strict=True)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from pathlib import Path
 
 from mriseg.errors import StudyError
 from mriseg.files import read_json, replacing, sha256, write_json
+from mriseg.study.manifest import READER
 from mriseg.study.model import Study
 from mriseg.study.paths import sidecar_of
 
-READER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,31}$")
 UNKNOWN = "unknown"
 
 

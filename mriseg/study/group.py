@@ -9,6 +9,7 @@ import pandas as pd
 from mriseg.files import write_text
 from mriseg.study.inventory import Inventory
 from mriseg.study.model import Patient, Study
+from mriseg.study.verdicts import judged_defects, judged_regions
 
 FAILURE_COLUMNS = ("participant_id", "visit", "step", "state", "message")
 INVENTORY_COLUMNS = ("participant_id", "visit", "severity", "finding")
@@ -36,11 +37,13 @@ def outcome(patient: Patient) -> PatientOutcome:
 def gather(study: Study) -> tuple[PatientOutcome, ...]:
     """Write ``group/regions.tsv``, ``defects.tsv`` and ``failures.tsv``; a table that stays equal is not touched."""
     patients = study.patients()
-    for name in ("regions", "defects"):
-        paths = [getattr(study.paths, name)(p.id) for p in patients]
-        texts = [p.read_text(encoding="utf-8").splitlines(keepends=True) for p in paths if p.exists()]
-        if texts:
-            write_text(study.paths.group / f"{name}.tsv", "".join([texts[0][0], *(r for t in texts for r in t[1:])]))
+    for name, judged in (("regions", judged_regions), ("defects", judged_defects)):
+        files = [(p, path) for p in patients if (path := getattr(study.paths, name)(p.id)).exists()]
+        tables = [
+            judged(pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False), p.judgements()) for p, path in files
+        ]
+        if tables:
+            write_text(study.paths.group / f"{name}.tsv", pd.concat(tables).to_csv(sep="\t", index=False))
     failures = pd.DataFrame([f for p in patients for f in p.failures()], columns=list(FAILURE_COLUMNS))
     write_text(study.paths.group / "failures.tsv", failures.to_csv(sep="\t", index=False))
     return tuple(outcome(p) for p in patients)

@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 
 from mriseg.errors import StudyError
-from mriseg.files import read_json
+from mriseg.files import read_json, sha256
 from mriseg.nifti import read_label_map, read_volume
 from mriseg.study.config import StudyConfig, read_config
-from mriseg.study.manifest import Participant, VisitEntry, read_participants, read_visits
+from mriseg.study.manifest import Participant, VisitEntry, check_visits, read_participants, read_visits
 from mriseg.study.paths import StudyPaths, sidecar_of
+from mriseg.study.reviews import Review, read_reviews
 from mriseg.study.surface_files import SurfaceFile, read_surface
+from mriseg.study.verdicts import Judgement, judged_defects, judged_regions, verdict_of
 from mriseg.types import Bone, LabelMap, RigidTransform, Side, Volume
 
 
@@ -52,9 +54,13 @@ class Study:
         """Ids of the visits, baseline first."""
         return tuple(v.id for v in self.config.visits)
 
+    def reviews(self) -> tuple[Review, ...]:
+        """Everything that readers decided so far, oldest first."""
+        return read_reviews(self.paths.reviews)
+
     def table(self, name: str) -> pd.DataFrame:
         """Read a table of the group: regions, defects, failures or inventory; an error where it is not made yet."""
-        return _read_tsv(self.paths.group / f"{name}.tsv")
+        return read_tsv(self.paths.group / f"{name}.tsv")
 
 
 @dataclass(frozen=True)
@@ -104,12 +110,21 @@ class Patient:
         return read_json(path) if path.exists() else {"bones": {}}
 
     def regions(self) -> pd.DataFrame:
-        """Regional values of all visits, long, as in ``regions.tsv``."""
-        return _read_tsv(self._existing(self.study.paths.regions(self.id)))
+        """Regional values of all visits, long, with the state that the readers' judgement gives them."""
+        return judged_regions(self.measured_regions(), self.judgements())
+
+    def measured_regions(self) -> pd.DataFrame:
+        """Regional values as they were measured, before any reader judged: the patient's own ``regions.tsv``."""
+        return read_tsv(self._existing(self.study.paths.regions(self.id)))
 
     def defects(self) -> pd.DataFrame:
-        """Defects of all visits, as in ``defects.tsv``."""
-        return _read_tsv(self._existing(self.study.paths.defects(self.id)))
+        """Defects of all visits whose label map no reader rejected, as in ``group/defects.tsv``."""
+        return judged_defects(read_tsv(self._existing(self.study.paths.defects(self.id))), self.judgements())
+
+    def judgements(self) -> dict[tuple[str, str], Judgement]:
+        """Where the label map of every visit stands after all reviews, by participant and visit."""
+        reviews, labels = self.study.reviews(), self.study.paths.labels
+        return {(self.id, v): verdict_of(reviews, self.id, v, sha256(labels(self.id, v))) for v in self.visits}
 
     @cached_property
     def surfaces(self) -> dict[Bone, SurfaceFile]:
@@ -140,15 +155,15 @@ def open_study(path: str | Path) -> Study:
     paths = StudyPaths(Path(path).resolve())
     if not paths.root.is_dir():
         raise StudyError(f"{path}: no such folder. Expected a study folder with study.toml.")
-    return Study(
-        paths=paths,
-        config=read_config(paths.config),
-        participants=read_participants(paths.participants),
-        entries=read_visits(paths.visits),
-    )
+    config = read_config(paths.config)
+    participants = read_participants(paths.participants)
+    entries = read_visits(paths.visits)
+    check_visits(entries, (p.participant_id for p in participants), (v.id for v in config.visits))
+    return Study(paths=paths, config=config, participants=participants, entries=entries)
 
 
-def _read_tsv(path: Path) -> pd.DataFrame:
+def read_tsv(path: Path) -> pd.DataFrame:
+    """Read a table of the study, ids as text; an error where it is not made yet."""
     if not path.exists():
         raise StudyError(f"{path.name} does not exist yet. Run `mriseg run` first.")
     return pd.read_csv(path, sep="\t", dtype={"participant_id": str, "visit": str})

@@ -28,6 +28,11 @@ class StudyPaths:
         return self.root / "visits.tsv"
 
     @property
+    def reviews(self) -> Path:
+        """``reviews.tsv``: verdicts of readers, appended by :mod:`mriseg.study.reviews` alone."""
+        return self.root / "reviews.tsv"
+
+    @property
     def dicom(self) -> Path:
         """DICOM as it came; read-only."""
         return self.root / "dicom"

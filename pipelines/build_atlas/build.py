@@ -21,6 +21,7 @@ from mriseg.atlas.model import BoneAtlas, pack
 from mriseg.geometry import to_right_knee
 from mriseg.measure.footprint import components
 from mriseg.nifti import read_label_map
+from mriseg.splits import load_splits
 from mriseg.surfaces import Surface, adjacency, submesh, vertex_areas
 from mriseg.types import Array, Bone, FloatArray, Side
 
@@ -59,9 +60,9 @@ def main() -> None:
 
 
 def choose(table: pd.DataFrame) -> pd.DataFrame:
-    """First label map of every knee whose Kellgren-Lawrence grade is at most 2, or not known."""
-    grade = pd.to_numeric(table["kl_grade"], errors="coerce")
-    return table[~(grade > 2) & (table["month"] == 0)].sort_values("participant_id")
+    """First label map of the knees that ``splits.toml`` names."""
+    named = table["participant_id"].isin(load_splits().atlas)
+    return table[named & (table["month"] == 0)].sort_values("participant_id")
 
 
 def _cut(bone: Bone, surface: Surface) -> Surface:

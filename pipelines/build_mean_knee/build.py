@@ -16,6 +16,7 @@ from mriseg.nifti import read_label_map
 from mriseg.simulate.align import align_points, scale_of
 from mriseg.simulate.fields import FAR_MM, Field, field_of_mask, fine_grid
 from mriseg.simulate.mean_knee import pack
+from mriseg.splits import load_splits
 from mriseg.surfaces import level_surface
 from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap
 
@@ -26,9 +27,9 @@ Pair = tuple[Field, Field]
 
 
 def choose(table: pd.DataFrame) -> pd.DataFrame:
-    """Baseline label maps of knees with a known Kellgren-Lawrence grade of at most 2."""
-    grade = pd.to_numeric(table["kl_grade"], errors="coerce")
-    return table[(grade <= 2) & (table["month"] == 0)].sort_values("participant_id")
+    """Baseline label maps of the knees that ``splits.toml`` names."""
+    named = table["participant_id"].isin(load_splits().mean_knee)
+    return table[named & (table["month"] == 0)].sort_values("participant_id")
 
 
 def fields_of(labels: LabelMap) -> dict[Bone, tuple[Field, Field]]:

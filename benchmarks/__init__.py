@@ -1,0 +1,1 @@
+"""Figures of the README and of docs/evidence.md, re-measured: `python -m benchmarks all`."""

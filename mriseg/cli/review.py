@@ -1,0 +1,76 @@
+"""``mriseg review``: label maps are judged, and from then on their values count or do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mriseg.study import Study
+    from mriseg.study.reviews import ReadVerdict
+
+Judged = tuple[str, str]
+
+
+def command(
+    study: Annotated[Path, typer.Argument(help="Study folder that was run.")],
+    *,
+    accept: Annotated[Judged | None, typer.Option(metavar="PATIENT VISIT", help="Accept this label map.")] = None,
+    reject: Annotated[Judged | None, typer.Option(metavar="PATIENT VISIT", help="Reject this label map.")] = None,
+    reader: Annotated[str, typer.Option(help="Code of the reader, as in initials; never a name.")] = "",
+    comment: Annotated[str, typer.Option(help="What the images show, on one line.")] = "",
+    list_: Annotated[
+        bool, typer.Option("--list", help="Say what waits for a reader, worst first; change nothing.")
+    ] = False,
+) -> None:
+    """Judge label maps; reviews.tsv keeps every verdict, and a map that changes later is unjudged again.
+
+    An accepted map makes its values count that wait for a review, a rejected one makes them missing for that reason.
+    Nothing here knows an arm.
+
+    Examples:
+
+        mriseg review STUDY --list
+
+        mriseg review STUDY --accept sub-01 month6 --reader AB
+
+        mriseg review STUDY --reject sub-02 baseline --reader AB --comment "motion, the plate cannot be seen"
+    """
+    from mriseg.study import open_study
+    from mriseg.study.reviews import ReadVerdict
+
+    opened = open_study(study)
+    verdicts = {ReadVerdict.ACCEPT: accept, ReadVerdict.REJECT: reject}
+    asked = {verdict: which for verdict, which in verdicts.items() if which is not None}
+    if list_ and asked:
+        raise typer.BadParameter("--list changes nothing and goes with no verdict.")
+    if asked and not reader:
+        raise typer.BadParameter("A verdict needs --reader, the code of who judged.")
+    if asked:
+        _judge(opened, asked, reader=reader, comment=comment)
+    else:
+        _list(opened)
+
+
+def _judge(study: Study, asked: dict[ReadVerdict, Judged], *, reader: str, comment: str) -> None:
+    from mriseg.study import group
+    from mriseg.study.reading import judge, worklist
+
+    for verdict, (participant, visit) in asked.items():
+        review = judge(study, participant, visit, verdict, reader=reader, comment=comment)
+        typer.echo(f"{participant} {visit}: {verdict} by {reader}, map {review.map_sha256[:16]}")
+    group.gather(study)
+    typer.echo(f"{sum(r.waits for r in worklist(study))} visit(s) wait for a review.")
+
+
+def _list(study: Study) -> None:
+    from mriseg.study.reading import worklist
+
+    readings = worklist(study)
+    waiting = [r for r in readings if r.waits]
+    for r in waiting:
+        why = "; ".join(filter(None, [r.judgement.reason, *r.reasons]))
+        typer.echo(f"{r.participant_id} {r.visit}: {r.judgement.standing}, {r.verdict}{': ' + why if why else ''}")
+    typer.echo(f"{len(waiting)} of {len(readings)} visit(s) wait for a review.")

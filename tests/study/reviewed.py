@@ -1,0 +1,59 @@
+"""A study of two patients with measured tables and no images: enough to judge label maps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from mriseg.files import sha256
+from mriseg.measure.tables import DEFECT_COLUMNS, REGION_COLUMNS
+from mriseg.study import open_study
+from mriseg.study.model import Study
+from mriseg.study.paths import sidecar_of
+
+VISITS = '[[visits]]\nid = "baseline"\nday = 0\n[[visits]]\nid = "month6"\nday = 183\n'
+REGIONS = pd.DataFrame(
+    [
+        ("sub-01", "baseline", "R", "FT", "dAB", "20.125", "mm2", "needs-review"),
+        ("sub-01", "baseline", "R", "P", "dAB", "7", "mm2", "measured"),
+        ("sub-01", "month6", "R", "FT", "dAB", "30.5", "mm2", "needs-review"),
+        ("sub-01", "month6", "R", "P", "dAB", "", "mm2", "missing"),
+    ],
+    columns=REGION_COLUMNS,
+)
+_LESION = {"participant_id": "sub-01", "region": "cMF", "icrs_class": 4, "change_mm2": 10.0, "fate": "grown"}
+DEFECTS = pd.DataFrame(
+    [
+        _LESION | {"visit": "baseline", "defect_id": "F1", "matched_defect_id": "F1"},
+        _LESION | {"visit": "month6", "defect_id": "F1", "matched_defect_id": "F1"},
+    ],
+    columns=DEFECT_COLUMNS,
+)
+
+
+def small_study(root: Path) -> Study:
+    """sub-01 has two visits that wait for a review, sub-02 one that does not."""
+    root.mkdir()
+    (root / "study.toml").write_text(f'[study]\nid = "s"\n{VISITS}')
+    (root / "participants.tsv").write_text("participant_id\tside\nsub-01\tR\nsub-02\tL\n")
+    study = open_study(root)
+    for name, visit in (("sub-01", "baseline"), ("sub-01", "month6"), ("sub-02", "baseline")):
+        labels = study.paths.labels(name, visit)
+        labels.parent.mkdir(parents=True)
+        labels.write_bytes(f"map of {name} {visit}".encode())
+        waits = name == "sub-01"
+        assessment = (
+            {"verdict": "needs-review", "reasons": ["edge is not sharp"]}
+            if waits
+            else {
+                "verdict": "good",
+                "reasons": [],
+            }
+        )
+        content = {"output_sha256": sha256(labels), "assessment": assessment, "parameters": {"method": "network"}}
+        sidecar_of(labels).write_text(json.dumps(content))
+    REGIONS.to_csv(study.paths.regions("sub-01"), sep="\t", index=False)
+    DEFECTS.to_csv(study.paths.defects("sub-01"), sep="\t", index=False)
+    return study
