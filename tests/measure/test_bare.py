@@ -85,8 +85,8 @@ def test_plates_bare_at_followup_alone(loss, sound, alone):
     before, after, whole = values(result.baseline), values(result.followup), values(alone.baseline)
     for region in (*bare[:1], *kept):
         assert before[region, "ThCtAB_aMe"] == pytest.approx(whole[region, "ThCtAB_aMe"], abs=0.05)
-        assert before[region, "tAB"] == pytest.approx(whole[region, "tAB"], rel=0.02)
-        assert before[region, "dAB"] == pytest.approx(whole[region, "dAB"], abs=15.0)
+        assert before[region, "tAB"] == pytest.approx(whole[region, "tAB"], rel=0.03)
+        assert before[region, "dAB"] == pytest.approx(whole[region, "dAB"], abs=25.0)  # of 1.2 mm voxels
     for region in kept:
         assert after[region, "ThCtAB_aMe"] == pytest.approx(values(sound.followup)[region, "ThCtAB_aMe"], abs=0.05)
     femorotibial = ("MT", "LT", "cMF", "cLF")
