@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mriseg.compare.columns import TableMap
     from mriseg.compare.plan import AnalysisPlan
+    from mriseg.compare.trial import Measurements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,18 @@ class Source:
         from mriseg.compare.tables import read_table
 
         table = read_table(self.table)
-        return table if self.columns is None else to_regions(table, self.columns, str(self.table))
+        return table if self.columns is None else to_regions(table, self.columns, self.table.name)
+
+    def measured(self) -> Measurements:
+        """Join the measurements to the participants, and refuse what no allocation could make comparable."""
+        from mriseg.compare.analysis import check_before_opening
+        from mriseg.compare.joining import gather_measurements
+        from mriseg.compare.tables import read_table
+
+        people, failures = (read_table(path) if path else None for path in (self.participants, self.failures))
+        measured = gather_measurements(self.measurements(), people, self.plan, failures=failures, name=self.table.name)
+        check_before_opening(measured, self.plan)
+        return measured
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every sealed file, and of the column map, which turns cells into measurements."""

@@ -136,7 +136,7 @@ class StudyConfig(_Table):
         if len(set(ids)) != len(ids):
             raise ValueError(f"visits: the ids {ids} are not unique")
         if self.analysis:
-            for name in (self.analysis.baseline, self.analysis.followup):
+            for name in (self.analysis.baseline, self.analysis.followup, *self.analysis.visits):
                 if name not in ids:
                     raise ValueError(f"analysis: the visit {name!r} is not among the visits {ids}")
         return self

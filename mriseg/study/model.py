@@ -14,7 +14,7 @@ from mriseg.errors import StudyError
 from mriseg.files import read_json, sha256
 from mriseg.nifti import read_label_map, read_volume
 from mriseg.study.config import StudyConfig, read_config
-from mriseg.study.manifest import Participant, VisitEntry, read_participants, read_visits
+from mriseg.study.manifest import Participant, VisitEntry, check_visits, read_participants, read_visits
 from mriseg.study.paths import StudyPaths, sidecar_of
 from mriseg.study.reviews import Review, read_reviews
 from mriseg.study.surface_files import SurfaceFile, read_surface
@@ -155,12 +155,11 @@ def open_study(path: str | Path) -> Study:
     paths = StudyPaths(Path(path).resolve())
     if not paths.root.is_dir():
         raise StudyError(f"{path}: no such folder. Expected a study folder with study.toml.")
-    return Study(
-        paths=paths,
-        config=read_config(paths.config),
-        participants=read_participants(paths.participants),
-        entries=read_visits(paths.visits),
-    )
+    config = read_config(paths.config)
+    participants = read_participants(paths.participants)
+    entries = read_visits(paths.visits)
+    check_visits(entries, (p.participant_id for p in participants), (v.id for v in config.visits))
+    return Study(paths=paths, config=config, participants=participants, entries=entries)
 
 
 def read_tsv(path: Path) -> pd.DataFrame:
