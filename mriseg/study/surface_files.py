@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mriseg.files import replacing
-from mriseg.types import Bone, BoneSurface, Measurement, ThicknessMap, VisitMeasurement
+from mriseg.types import Bone, BoneSurface, Measurement, ThicknessMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,17 +23,14 @@ class SurfaceFile:
 def write_surfaces(folder: Path, measurement: Measurement, visits: tuple[str, ...]) -> None:
     """Write ``<bone>.npz`` for every bone measured and remove those of other bones.
 
-    ``visits`` are the ids of baseline and, if any, follow-up.
+    ``visits`` are their ids, baseline first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    measured: list[VisitMeasurement] = [measurement.baseline]
-    if measurement.followup is not None:
-        measured.append(measurement.followup)
     for bone, surface in measurement.surfaces.items():
         arrays = {
             name: getattr(surface, name) for name in ("vertices_mm", "faces", "area_mm2", "region", "expected_mm")
         }
-        for visit, values in zip(visits, measured, strict=True):
+        for visit, values in zip(visits, measurement.visits, strict=True):
             if bone in values.thickness:
                 arrays[f"thickness_mm:{visit}"] = values.thickness[bone].thickness_mm
                 arrays[f"state:{visit}"] = values.thickness[bone].state
