@@ -23,6 +23,7 @@ CODE = (
     "study/inventory*.py",
     "study/manifest.py",
     "study/series_rule.py",
+    "study/sides.py",
 )
 
 

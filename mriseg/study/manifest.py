@@ -14,6 +14,7 @@ from mriseg.types import Side
 
 PARTICIPANT_ID = re.compile(r"^sub-[A-Za-z0-9]{1,32}$")
 READER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,31}$")  # a code of the site, never a name
+SERIES = re.compile(r"\d{1,9}|#[0-9a-f]{4,64}")
 TOPICS = ("side", "anatomy", "person", "visit", "date", "protocol")  # what may contradict the manifest
 FORBIDDEN_COLUMNS = {"arm", "allocation", "treatment", "treated", "group", "randomisation", "randomization"}
 
@@ -30,9 +31,10 @@ class Participant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitEntry:
-    """One row of ``visits.tsv``: folder, remarks that settle contradictions by topic, code of the reader."""
+    """One row of ``visits.tsv``: folder, series, remarks that settle contradictions by topic, code of the reader."""
 
     folder: str
+    series: str = ""
     settled: Mapping[str, str] = field(default_factory=dict)
     reader: str = ""
 
@@ -98,7 +100,13 @@ def read_visits(path: Path) -> dict[tuple[str, str], VisitEntry]:
         if key in entries:
             raise StudyError(f"{path.name}: {key[0]} {key[1]} is listed more than once.")
         settled = _settled(row.get("settled", ""), where=f"{path.name}: {key[0]} {key[1]}")
-        entries[key] = VisitEntry(folder=row["folder"], settled=settled, reader=row.get("reader", "").strip())
+        series = row.get("series", "").strip().lower()
+        if series and not SERIES.fullmatch(series):
+            raise StudyError(
+                f"{path.name}: {key[0]} {key[1]}: series {series!r} is no series number and no mark like #3f2a."
+            )
+        reader = row.get("reader", "").strip()
+        entries[key] = VisitEntry(folder=row["folder"], series=series, settled=settled, reader=reader)
     return entries
 
 
