@@ -33,9 +33,9 @@ class Feed(Protocol):
 class ProcessFeed:
     """Batches from processes that draw knees; while none is new, recent ones are shown again."""
 
-    def __init__(self, cache: Path, config: Config, task: Task, seed: int, workers: int) -> None:
+    def __init__(self, cache: Path, config: Config, task: Task, *, seed: int, device: str, workers: int) -> None:
         context = mp.get_context("spawn")
-        self.config, self.task, self.rng = config, task, np.random.default_rng(seed)
+        self.config, self.task, self.device, self.rng = config, task, device, np.random.default_rng(seed)
         self.fresh: mp.Queue = context.Queue(maxsize=4 * workers)
         self.held: list[Arrays] = []
         self.new = 0
@@ -52,9 +52,9 @@ class ProcessFeed:
             self.held = [*self.held[-self.config.replay + 1 :], self.next_new(wait=len(self.held) < 8)]
         except queue.Empty:
             seen = self.held[self.rng.integers(len(self.held))]
-            return self.task.again(self.task.unpack(seen), self.rng)
+            return self.task.again(self.task.unpack(seen, self.device), self.rng)
         self.new += 1
-        return self.task.unpack(self.held[-1])
+        return self.task.unpack(self.held[-1], self.device)
 
     def next_new(self, *, wait: bool) -> Arrays:
         """Take the next crop that was never shown; where no process is left to draw one, say so and do not wait."""
@@ -82,7 +82,7 @@ class ProcessFeed:
 class DeviceFeed:
     """Batches drawn on the device that learns: one new pose a batch, and beside it crops that were shown before."""
 
-    def __init__(self, cache: Path, config: Config, task: Task, seed: int, device: str) -> None:
+    def __init__(self, cache: Path, config: Config, task: Task, *, seed: int, device: str) -> None:
         if task.draw is None:
             raise ValueError("This task cannot be drawn on a device; expected processes that draw.")
         self.config, self.task, self.draw = config, task, task.draw

@@ -51,7 +51,7 @@ def run_segmenter(given: argparse.Namespace, minutes: float) -> Run:
     config = replace(train.USUAL, size=tuple(given.size), batch=given.batch, peak_rate=given.rate)
     run = train.begin(folder, config, train.SEGMENTER, 1)
     if given.share > 0:
-        held_out = train.validation_set(given.cache, config)
+        held_out = train.validation_set(given.cache, config, run.device)
         learn(run, train.feed_of(run, given.cache, workers=0), held_out, **paces(run, minutes))
     return run
 
@@ -64,8 +64,9 @@ def run_refiner(given: argparse.Namespace, segmenter: Path, minutes: float) -> R
     config = replace(train_refiner.USUAL, size=tuple(given.fine_size), field=tuple(given.field), batch=given.fine_batch)
     config = replace(config, peak_rate=given.rate)
     run = train.begin(folder, config, train_refiner.task(segmenter), 1)
+    feed = train.feed_of(run, given.cache, workers=given.workers)  # its processes draw while validation crops are drawn
     held_out = train_refiner.validation_set(given.cache, config, segmenter)
-    learn(run, train.feed_of(run, given.cache, workers=given.workers), held_out, **paces(run, minutes))
+    learn(run, feed, held_out, **paces(run, minutes))
     return run
 
 

@@ -63,7 +63,8 @@ class Task:
         Draws crops of one knee on the device of the random numbers: (knee, config, chance); None where some of the
         work has to be done on a CPU.
     unpack : callable
-        Tensors of what travelled, without the axis of a batch: what the network is shown, and last the target.
+        Tensors, on a device, of what travelled, without the axis of a batch: what the network is shown, and last the
+        target.
     again : callable
         Changes tensors that were shown before, so that they are new: (tensors, random numbers).
     loss : callable
@@ -73,7 +74,7 @@ class Task:
     make: Callable[[], nn.Module]
     produce: Callable[[Path, Config, int, mp.Queue], None]
     draw: Callable[[Knee, Config, Chance], list[tuple[Tensor, ...]]] | None
-    unpack: Callable[[Arrays], tuple[Tensor, ...]]
+    unpack: Callable[[Arrays, str], tuple[Tensor, ...]]
     again: Callable[[tuple[Tensor, ...], np.random.Generator], tuple[Tensor, ...]]
     loss: Callable[[Tensor, Tensor], Tensor]
 

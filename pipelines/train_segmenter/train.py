@@ -47,15 +47,15 @@ def produce(cache: Path, config: Config, seed: int, out: mp.Queue) -> None:
             out.put((image.half().numpy(), (target * 255).round().byte().numpy()))
 
 
-def unpack(pair: Arrays) -> tuple[Tensor, Tensor]:
+def unpack(pair: Arrays, device: str) -> tuple[Tensor, Tensor]:
     """Unpack a pair as it travels between processes: half floats, and the target in 255ths."""
     image, target = pair
-    return torch.from_numpy(image).float(), unpacked(target)
+    return torch.from_numpy(image).to(device).float(), unpacked(target, device)
 
 
-def unpacked(target: np.ndarray) -> Tensor:
+def unpacked(target: np.ndarray, device: str) -> Tensor:
     """Target (8, I, J, K) in 255ths as fractions that sum to 1, and where voxels count more."""
-    result = torch.from_numpy(target).float() / 255
+    result = torch.from_numpy(target).to(device).float() / 255
     result[:CLASSES] /= result[:CLASSES].sum(0, keepdim=True).clamp(min=1e-6)
     return result
 
@@ -97,9 +97,9 @@ def drawn(knee: Knee, config: Config, chance: Chance) -> list[tuple[Tensor, ...]
 SEGMENTER = Task(make=KneeNet, produce=produce, draw=drawn, unpack=unpack, again=again, loss=loss_of)
 
 
-def validation_set(cache: Path, config: Config) -> list[tuple[Tensor, ...]]:
-    """Return eight fixed crops of knees that are never trained on."""
-    chance = Chance(np.random.default_rng(1))
+def validation_set(cache: Path, config: Config, device: str) -> list[tuple[Tensor, ...]]:
+    """Return eight crops of knees that are never trained on, the same on each kind of device."""
+    chance = Chance(np.random.default_rng(1), device)
     paths = knees(cache, Split.VALIDATION)
     pairs: list[tuple[Tensor, ...]] = []
     for n in range(4 if paths else 0):
@@ -136,8 +136,8 @@ def feed_of(run: Run, cache: Path, *, workers: int) -> Feed:
     """Crops for a run, from that many processes, or drawn on the device that learns where there are none."""
     seed = run.config.seed + run.step
     if workers:
-        return ProcessFeed(cache, run.config, run.task, seed, workers)
-    return DeviceFeed(cache, run.config, run.task, seed, run.device)
+        return ProcessFeed(cache, run.config, run.task, seed=seed, device=run.device, workers=workers)
+    return DeviceFeed(cache, run.config, run.task, seed=seed, device=run.device)
 
 
 def main() -> None:
@@ -147,8 +147,8 @@ def main() -> None:
     given = parser.parse_args()
     config = Config(voxel_mm=given.voxel, size=tuple(given.size), batch=given.batch, peak_rate=given.rate)
     run = begin(given.run, config, SEGMENTER, given.threads)
-    held_out = validation_set(given.cache, config)
     feed = feed_of(run, given.cache, workers=given.workers)
+    held_out = validation_set(given.cache, config, run.device)
     train(run, feed, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes)
 
 

@@ -108,10 +108,10 @@ def produce(cache: Path, config: Config, seed: int, out: mp.Queue, *, network: P
             out.put(shelf.pop(rng.integers(len(shelf))))
 
 
-def unpack(crop: Arrays) -> tuple[Tensor, ...]:
+def unpack(crop: Arrays, device: str) -> tuple[Tensor, ...]:
     """Tensors of a crop as it travels between processes."""
-    image, shown, prior = (torch.from_numpy(values).float() for values in crop[:3])
-    return image[None], shown / 255, prior / 255, unpacked(crop[3])
+    image, shown, prior = (torch.from_numpy(values).to(device).float() for values in crop[:3])
+    return image[None], shown / 255, prior / 255, unpacked(crop[3], device)
 
 
 def again(crop: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -133,7 +133,7 @@ def validation_set(cache: Path, config: Config, network: Path) -> list[tuple[Ten
     chance, segmenter = Chance(np.random.default_rng(1)), Segmenter(network)
     paths = knees(cache, Split.VALIDATION)[:4]
     fields = [crops(load_knee(path), segmenter, config, chance)[::5] for path in paths]
-    return [unpack(crop) for field in fields for crop in field[:4]]
+    return [unpack(crop, "cpu") for field in fields for crop in field[:4]]
 
 
 def main() -> None:
@@ -143,8 +143,8 @@ def main() -> None:
     given = parser.parse_args()
     config = replace(USUAL, size=tuple(given.size), batch=given.batch, peak_rate=given.rate)
     run = begin(given.run, config, task(given.segmenter), given.threads)
-    held_out = validation_set(given.cache, config, given.segmenter)
     feed = feed_of(run, given.cache, workers=given.workers)
+    held_out = validation_set(given.cache, config, given.segmenter)
     train(run, feed, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes)
 
 

@@ -161,7 +161,7 @@ def test_a_batch_on_finer_voxels_is_drawn_beside_the_training_and_ends_with_it(
 ) -> None:
     monkeypatch.syspath_prepend(str(RECIPE))  # where the new process finds the recipe
     config = recipe.task.Config(size=(16, 16, 16), voxel_mm=0.8, batch=3)
-    feed = recipe.feed.ProcessFeed(cache, config, recipe.train.SEGMENTER, 0, 1)
+    feed = recipe.feed.ProcessFeed(cache, config, recipe.train.SEGMENTER, seed=0, device="cpu", workers=1)
     try:
         image, target = feed.batch()
     finally:
@@ -173,12 +173,12 @@ def test_a_batch_on_finer_voxels_is_drawn_beside_the_training_and_ends_with_it(
 
 def test_a_batch_is_drawn_where_it_is_learnt_from_and_shown_again(recipe: SimpleNamespace, cache: Path) -> None:
     config = recipe.task.Config(size=(16, 16, 16), voxel_mm=1.2, batch=3)
-    feed = recipe.feed.DeviceFeed(cache, config, recipe.train.SEGMENTER, 0, "cpu")
+    feed = recipe.feed.DeviceFeed(cache, config, recipe.train.SEGMENTER, seed=0, device="cpu")
     sizes = [len(feed.batch()[0]) for _ in range(3)]
     assert sizes == [2, 3, 3]  # two new crops each time, and one of those before
     assert feed.new == 6
     with pytest.raises(ValueError, match="cannot be drawn on a device"):
-        recipe.feed.DeviceFeed(cache, config, recipe.train_refiner.task(Path()), 0, "cpu")
+        recipe.feed.DeviceFeed(cache, config, recipe.train_refiner.task(Path()), seed=0, device="cpu")
 
 
 def test_a_voxel_that_decides_denuded_area_counts_more(recipe: SimpleNamespace) -> None:
@@ -253,7 +253,7 @@ def test_the_refiner_learns_from_what_the_segmenter_finds(
     segmenter = recipe.train_refiner.Segmenter(tmp_path / "segmenter.onnx")
     knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
     chance = chance_of(recipe, 0)
-    drawn = [recipe.train_refiner.unpack(c) for c in recipe.train_refiner.crops(knee, segmenter, config, chance)]
+    drawn = [recipe.train_refiner.unpack(c, "cpu") for c in recipe.train_refiner.crops(knee, segmenter, config, chance)]
     for image, evidence, fractions, target in drawn:
         assert image.shape == (1, 16, 32, 16)
         assert evidence.shape == (7, 16, 32, 16)
