@@ -22,6 +22,7 @@ def command(
 
         mriseg repeatability regions.tsv repeatability.tsv --scan test --scan retest
     """
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -33,13 +34,15 @@ def command(
 
     values = read_table(table)
     mapping = parse_table_map(read_toml(plan), str(plan)) if plan else None
-    result = repeatability_table(values if mapping is None else to_regions(values, mapping, str(table)), scan or ())
+    result = repeatability_table(values if mapping is None else to_regions(values, mapping, table.name), scan or ())
     write_text(out, result.to_csv(sep="\t", index=False))
     shown = Table(box=None, pad_edge=False)
     columns = ("region", "metric", "unit", "n", "sem", "sdc", "rms_cv_pct", "icc")
     for column in columns:
         shown.add_column(column)
     for row in result.to_dict(orient="records"):
-        shown.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row.get(c, "") for c in columns)))
+        shown.add_row(
+            *("" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row[c] for c in columns))
+        )
     Console().print(shown)
     typer.echo(f"{out}: {len(result)} endpoint(s)")

@@ -1,20 +1,17 @@
-"""Which file is the reader's label map of a visit, and which files in ``masks/`` nobody would read."""
+"""Which file is the reader's label map of a visit: found by its name alone, and never passed over in silence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from mriseg.dicom import shown
 from mriseg.errors import StudyError
-from mriseg.study.findings import Finding, Key
-from mriseg.study.inventory import Inventory
-from mriseg.study.masks import ENDINGS, ending_of
-from mriseg.study.model import Study
 from mriseg.study.paths import StudyPaths
 
+Key = tuple[str, str]  # participant, visit
+
+ENDINGS = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".dcm")
 SIDECAR = ".json"  # written beside label maps by mriseg and by BIDS
 # Words that a name of a mask is made of, beside those that folders of images have: none of them names a patient.
 WORDS = frozenset(
@@ -28,6 +25,11 @@ WORDS = frozenset(
 TEXTS = {".txt", ".md", ".tsv", ".csv", ".ctbl", ".pdf", ".json", ".toml"}
 
 
+def ending_of(path: Path) -> str:
+    """Ending of a file that is read as a label map, in lower case; empty for any other."""
+    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), "")
+
+
 def reader_file(paths: StudyPaths, participant: str, visit: str) -> Path | None:
     """Return the correction of a visit, or else the mask in ``masks/``; None where the visit has no file at all.
 
@@ -37,13 +39,13 @@ def reader_file(paths: StudyPaths, participant: str, visit: str) -> Path | None:
         Where several files stand for the visit, or one that would not be read: none is passed over in silence.
     """
     where = f"{participant} {visit}"
-    corrections = list(_named(paths.corrected(participant, visit)))
-    for kind, files in (("corrections", corrections), ("masks", list(_named(paths.mask(participant, visit))))):
+    corrections = list(named_as(paths.corrected(participant, visit)))
+    for kind, files in (("corrections", corrections), ("masks", list(named_as(paths.mask(participant, visit))))):
         if len(files) > 1:
             raise StudyError(f"{where}: found several {kind} ({_names(files)}). Keep one of them.")
         if files and not ending_of(files[0]):
             raise StudyError(f"{where}: {_not_read(files[0].name)}")
-    beside = [f for f in _named(paths.labels(participant, visit)) if f != paths.labels(participant, visit)]
+    beside = [f for f in named_as(paths.labels(participant, visit)) if f != paths.labels(participant, visit)]
     if beside:
         stem = _stem(paths.corrected(participant, visit))
         raise StudyError(
@@ -52,19 +54,25 @@ def reader_file(paths: StudyPaths, participant: str, visit: str) -> Path | None:
         )
     if corrections:
         return corrections[0]
-    exact = list(_named(paths.mask(participant, visit)))
+    exact = list(named_as(paths.mask(participant, visit)))
     if exact:
         return exact[0]
-    unread = [f for f in mask_files(paths) if _mentions(f, (participant, visit))]
+    unread = [f for f in mask_files(paths) if mentions(f, (participant, visit))]
     if unread:
         raise StudyError(f"{where}: {_misnamed(paths, unread[0], (participant, visit))}")
     return None
 
 
+def correction_file(paths: StudyPaths, participant: str, visit: str) -> Path:
+    """Return the correction of a visit, whatever its ending; the NIfTI file that mriseg would write where none is."""
+    default = paths.corrected(participant, visit)
+    return next(named_as(default), default)
+
+
 def files_of_visit(paths: StudyPaths, participant: str, visit: str) -> tuple[Path, ...]:
     """Every file that :func:`reader_file` looks at: what is made of the visit is out of date when one changes."""
-    found = [*_named(paths.corrected(participant, visit)), *_named(paths.mask(participant, visit))]
-    return tuple(found or [f for f in mask_files(paths) if _mentions(f, (participant, visit))])
+    found = [*named_as(paths.corrected(participant, visit)), *named_as(paths.mask(participant, visit))]
+    return tuple(found or [f for f in mask_files(paths) if mentions(f, (participant, visit))])
 
 
 def mask_files(paths: StudyPaths) -> tuple[Path, ...]:
@@ -77,71 +85,12 @@ def mask_files(paths: StudyPaths) -> tuple[Path, ...]:
     )
 
 
-def with_masks(study: Study, inventory: Inventory) -> Inventory:
-    """Add to an inventory what there is to say about the label maps of readers."""
-    return replace(inventory, findings=(*inventory.findings, *mask_findings(study)))
-
-
-def mask_findings(study: Study) -> list[Finding]:
-    """List masks that are missing, stand twice, would not be read, or belong to no visit."""
-    keys = [(p.participant_id, visit) for p in study.participants for visit in study.visit_ids]
-    found = list(_of_visits(study, keys))
-    known = {f for key in keys for f in _named(study.paths.mask(*key))}
-    for file in mask_files(study.paths):
-        mentioned = [key for key in keys if _mentions(file, key)]
-        if file in known or file.suffix.lower() in TEXTS:
-            continue
-        if mentioned and reader_or_none(study.paths, *mentioned[0]) is None:
-            continue  # said of its visit already
-        name = shown_mask(study.paths, file)
-        text = f"{name} belongs to no visit of the study and is not used. Expected {_pattern()}."
-        if mentioned:
-            text = f"{name} is not used: {' '.join(mentioned[0])} has another file. Remove it."
-        found.append(Finding(participant_id="", visit="", severity="warn", finding=text))
-    return found
-
-
 def reader_or_none(paths: StudyPaths, participant: str, visit: str) -> Path | None:
     """Return :func:`reader_file`, or None where it raises."""
     try:
         return reader_file(paths, participant, visit)
     except StudyError:
         return None
-
-
-def _of_visits(study: Study, keys: list[Key]) -> Iterator[Finding]:
-    readers = study.config.segment.method == "readers"
-    missing: list[Key] = []
-    for key in keys:
-        try:
-            file = reader_file(study.paths, *key)
-        except StudyError as error:
-            yield Finding(participant_id=key[0], visit=key[1], severity="block", finding=str(error))
-            continue
-        masks = list(_named(study.paths.mask(*key)))
-        if file is None:
-            missing.append(key)
-        elif masks and file not in masks:
-            text = f"{' '.join(key)}: masks/{masks[0].name} is not used: the correction {file.name} goes before it."
-            yield Finding(participant_id=key[0], visit=key[1], severity="note", finding=text)
-    if readers:
-        for key in missing:
-            yield Finding(participant_id=key[0], visit=key[1], severity="block", finding=no_mask(study.paths, *key))
-    else:
-        yield from _partly(keys, missing)
-
-
-def _partly(keys: list[Key], missing: list[Key]) -> Iterator[Finding]:
-    """Masks at some visits only: the network draws the others."""
-    if len(missing) == len(keys):
-        return
-    for name in dict.fromkeys(key[0] for key in missing):
-        here = [visit for who, visit in missing if who == name]
-        mixed = len(here) < sum(who == name for who, _ in keys)
-        text = f"{name}: no label map of a reader at {', '.join(here)}; the network draws it."
-        if mixed:
-            text += " The other visits have one, so that change between them is in part change of the method."
-        yield Finding(participant_id=name, visit="", severity="warn" if mixed else "note", finding=text)
 
 
 def no_mask(paths: StudyPaths, participant: str, visit: str) -> str:
@@ -152,7 +101,7 @@ def no_mask(paths: StudyPaths, participant: str, visit: str) -> str:
     )
 
 
-def _named(path: Path) -> Iterator[Path]:
+def named_as(path: Path) -> Iterator[Path]:
     """Files with the name of ``path`` and any ending but that of the JSON file beside it."""
     if path.parent.is_dir():
         for file in sorted(path.parent.iterdir()):
@@ -164,7 +113,7 @@ def _stem(path: Path) -> str:
     return path.name.split(".", 1)[0]
 
 
-def _mentions(file: Path, key: Key) -> bool:
+def mentions(file: Path, key: Key) -> bool:
     """Whether the name of a file speaks of a participant and a visit, however it is spelt."""
     if file.suffix.lower() in TEXTS:
         return False
@@ -178,6 +127,8 @@ def _mentions(file: Path, key: Key) -> bool:
 
 def shown_mask(paths: StudyPaths, file: Path) -> str:
     """Return the path of a file under ``masks/`` where it is harmless, else a mark, as for names under ``dicom/``."""
+    from mriseg.dicom import shown  # pydicom only where a name has to be said
+
     parts = file.relative_to(paths.root).parts
     rest = ["-".join(w for w in re.findall(r"[A-Za-z]+|[0-9]+", p) if w.lower() not in WORDS) for p in parts]
     return "/".join(p if shown(r) == r else shown(p) for p, r in zip(parts, rest, strict=True))
@@ -194,10 +145,6 @@ def _misnamed(paths: StudyPaths, file: Path, key: Key) -> str:
 
 def _not_read(name: str) -> str:
     return f"{name}: its ending is not read. Save it as one of {', '.join(ENDINGS)}."
-
-
-def _pattern() -> str:
-    return f"masks/sub-X_ses-Y_dseg and one of {', '.join(ENDINGS)}"
 
 
 def _names(files: list[Path]) -> str:

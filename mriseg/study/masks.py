@@ -11,14 +11,8 @@ from mriseg.errors import MrisegError, SegmentationError
 from mriseg.itk_files import read_itk
 from mriseg.named_segments import label_map_of
 from mriseg.nifti import read_label_map
+from mriseg.study.mask_files import ENDINGS, ending_of
 from mriseg.types import LabelMap, Side
-
-ENDINGS = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".dcm")
-
-
-def ending_of(path: Path) -> str:
-    """Ending of a file that is read as a label map, in lower case; empty for any other."""
-    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), "")
 
 
 def read_mask(path: Path, declared: Mapping[int | str, int] | None = None) -> LabelMap:

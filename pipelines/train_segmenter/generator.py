@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as fn
+from anatomy_map import Tissue
 from chance import Chance
 from contrast import TISSUES, draw_contrast
 from lesions import Lesions, attention, plant
-from prepare import HULL_UNIT_MM, SDF_UNIT_MM, Tissue
+from prepare import HULL_UNIT_MM, SDF_UNIT_MM
 from scanner import scan
 
 EDGE = 4.0  # the outermost voxels of many label maps are empty
@@ -26,16 +27,16 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """One prepared knee: ``channels`` as in prepare.py, kept on disk, and voxel size in mm."""
+    """One prepared knee: ``channels`` as in prepare.py, on disk or on a device, and voxel size in mm."""
 
     name: str
-    channels: np.ndarray
+    channels: np.ndarray | Tensor
     spacing_mm: np.ndarray
     focus: tuple[np.ndarray, ...]
 
 
-def load_knee(path: Path) -> Knee:
-    """Open a prepared knee; ``focus`` holds voxels in the cartilage of each bone that has some."""
+def load_knee(path: Path, device: str | None = None) -> Knee:
+    """Open a prepared knee, or put it on a device; ``focus`` holds voxels in each cartilage that there is."""
     channels = np.load(path, mmap_mode="r")
     affine = np.array(json.loads(path.with_suffix(".json").read_text())["affine"])
     focus = []
@@ -43,7 +44,8 @@ def load_knee(path: Path) -> Knee:
         cartilage = (channels[bone + 1, ::3, ::3, ::3] < 0) & (channels[bone, ::3, ::3, ::3] > 0)
         if cartilage.sum() > 20:
             focus.append(np.argwhere(cartilage) * 3)
-    return Knee(path.stem, channels, np.linalg.norm(affine[:3, :3], axis=0), tuple(focus))
+    kept = channels if device is None else torch.from_numpy(np.array(channels)).to(device)
+    return Knee(path.stem, kept, np.linalg.norm(affine[:3, :3], axis=0), tuple(focus))
 
 
 def draw_pose(knee: Knee, size: tuple[int, int, int], chance: Chance, *, voxel_mm: float) -> tuple[Tensor, float]:
@@ -89,8 +91,8 @@ def sample_knee(knee: Knee, at: Tensor) -> tuple[Tensor, Tensor]:
     at = torch.minimum(at.clamp(min=EDGE), last - EDGE)
     low = np.clip(np.floor(at.amin((0, 1, 2)).cpu().numpy()).astype(int) - 1, 0, np.array(knee.channels.shape[1:]) - 3)
     high = np.clip(np.ceil(at.amax((0, 1, 2)).cpu().numpy()).astype(int) + 2, low + 3, knee.channels.shape[1:])
-    box = torch.from_numpy(knee.channels[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]].copy())
-    box = box.to(at.device)
+    part = knee.channels[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    box = part if isinstance(part, Tensor) else torch.from_numpy(part.copy()).to(at.device)
     span = torch.tensor((high - low - 1).astype(np.float32), device=at.device)
     unit = ((at - torch.from_numpy(low.astype(np.float32)).to(at.device)) / span * 2 - 1).flip(-1)[None]
     mode = {"padding_mode": "border", "align_corners": True}

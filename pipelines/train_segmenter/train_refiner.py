@@ -18,10 +18,11 @@ import torch
 import torch.multiprocessing as mp
 from chance import Chance
 from generator import Knee, draw, load_knee
-from loop import Arrays, Config, Task, knees, train
+from loop import train
 from network import CLASSES
 from refiner import Refiner
-from train import arguments_of, begin, loss_of, unpacked
+from task import Arrays, Config, Task, knees
+from train import arguments_of, begin, feed_of, loss_of, unpacked
 
 from mriseg.segment import load_network
 from mriseg.segment.inference import open_session, predict_block
@@ -30,7 +31,6 @@ from mriseg.splits import Split
 
 Tensor = torch.Tensor
 USUAL = Config(voxel_mm=0.6, size=(48, 80, 64), peak_rate=1.2e-3, clip=1.0, replay=400)
-FIELD = (96, 160, 160)  # voxels of 0.6 mm that the segmenter is shown at once
 CROPS = 14  # of one field
 SHELF = 80  # crops that wait, so that neighbours in time are not neighbours in space
 LESIONS = 5  # of ten crops about something, so many are about a lesion or a thin layer
@@ -72,17 +72,16 @@ def places(target: np.ndarray, shares: np.ndarray) -> list[np.ndarray]:
 def crops(knee: Knee, segmenter: Segmenter, config: Config, chance: Chance) -> list[Arrays]:
     """Crops of two images of one knee: image, evidence, fractions and target, the last three in 255ths."""
     result, rng = [], chance.rng
-    for drawn, truth in draw(knee, FIELD, chance, voxel_mm=config.voxel_mm, contrasts=2):
+    for drawn, truth in draw(knee, config.field, chance, voxel_mm=config.voxel_mm, contrasts=2):
         image, target = drawn[0].numpy(), (truth * 255).round().byte().numpy()
         prior = segmenter.fractions(halved(image), twice=chance.happens(MIRRORED))
         shares = evidence(image, prior)
         near = places(target, shares)
         for _ in range(CROPS if near else 1):
-            chosen = near[rng.integers(len(near))] if near else np.array([FIELD]) // 2
+            chosen = near[rng.integers(len(near))] if near else np.array([config.field]) // 2
             centre = chosen[rng.integers(len(chosen))] + rng.integers(-12, 13, 3)
-            corner = [
-                int(np.clip(c - n // 2, 0, f - n)) // 2 * 2 for c, n, f in zip(centre, config.size, FIELD, strict=True)
-            ]
+            bounds = zip(centre, config.size, config.field, strict=True)
+            corner = [int(np.clip(c - n // 2, 0, f - n)) // 2 * 2 for c, n, f in bounds]
             fine = tuple(slice(a, a + n) for a, n in zip(corner, config.size, strict=True))
             coarse = tuple(slice(side.start // 2, side.stop // 2) for side in fine)
             shown = [in_255ths(shares[(slice(None), *fine)]), in_255ths(prior[(slice(None), *coarse)])]
@@ -109,10 +108,10 @@ def produce(cache: Path, config: Config, seed: int, out: mp.Queue, *, network: P
             out.put(shelf.pop(rng.integers(len(shelf))))
 
 
-def unpack(crop: Arrays) -> tuple[Tensor, ...]:
+def unpack(crop: Arrays, device: str) -> tuple[Tensor, ...]:
     """Tensors of a crop as it travels between processes."""
-    image, shown, prior = (torch.from_numpy(values).float() for values in crop[:3])
-    return image[None], shown / 255, prior / 255, unpacked(crop[3])
+    image, shown, prior = (torch.from_numpy(values).to(device).float() for values in crop[:3])
+    return image[None], shown / 255, prior / 255, unpacked(crop[3], device)
 
 
 def again(crop: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -124,7 +123,9 @@ def again(crop: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, .
 def task(network: Path) -> Task:
     """Refining the answers of one segmenter."""
     make = partial(produce, network=network)
-    return Task(make=Refiner, produce=make, unpack=unpack, again=again, loss=partial(loss_of, weight=1, least=500))
+    return Task(
+        make=Refiner, produce=make, draw=None, unpack=unpack, again=again, loss=partial(loss_of, weight=1, least=500)
+    )
 
 
 def validation_set(cache: Path, config: Config, network: Path) -> list[tuple[Tensor, ...]]:
@@ -132,7 +133,7 @@ def validation_set(cache: Path, config: Config, network: Path) -> list[tuple[Ten
     chance, segmenter = Chance(np.random.default_rng(1)), Segmenter(network)
     paths = knees(cache, Split.VALIDATION)[:4]
     fields = [crops(load_knee(path), segmenter, config, chance)[::5] for path in paths]
-    return [unpack(crop) for field in fields for crop in field[:4]]
+    return [unpack(crop, "cpu") for field in fields for crop in field[:4]]
 
 
 def main() -> None:
@@ -142,8 +143,9 @@ def main() -> None:
     given = parser.parse_args()
     config = replace(USUAL, size=tuple(given.size), batch=given.batch, peak_rate=given.rate)
     run = begin(given.run, config, task(given.segmenter), given.threads)
+    feed = feed_of(run, given.cache, workers=given.workers)
     held_out = validation_set(given.cache, config, given.segmenter)
-    train(run, given.cache, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes, workers=given.workers)
+    train(run, feed, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes)
 
 
 if __name__ == "__main__":

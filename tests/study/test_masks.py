@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from mriseg.cli import app
 from mriseg.errors import SegmentationError, StudyError
 from mriseg.study import open_study
-from mriseg.study.mask_files import files_of_visit, mask_findings, reader_file
-from mriseg.study.masks import ENDINGS, read_mask
+from mriseg.study.mask_files import ENDINGS, files_of_visit, reader_file
+from mriseg.study.mask_findings import mask_findings
+from mriseg.study.masks import read_mask
 from mriseg.study.model import Study
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "study" / "masks" / "sub-01_ses-baseline_dseg.nii.gz"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mriseg.anatomy import SideOpinion, side_of
 from mriseg.errors import StudyError
-from mriseg.nifti import read_grid, read_volume, write_label_map
+from mriseg.nifti import read_grid, read_volume
 from mriseg.segment.readers import adopt_mask
-from mriseg.study.corrections import remember
+from mriseg.study.corrections import put_label_map, remember
 from mriseg.study.mask_files import no_mask, reader_file
 from mriseg.study.masks import read_mask, refuse_contradictions
-from mriseg.study.model import Patient
 from mriseg.study.networks import network_of
 from mriseg.study.paths import sidecar_of
 from mriseg.study.provenance import write_sidecar
 from mriseg.types import LabelMap
+
+if TYPE_CHECKING:
+    from mriseg.study.model import Patient
 
 
 def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
@@ -34,11 +36,19 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
         shown = refuse_contradictions(label_map, patient.side, source.name)
     if remark := _check_side(patient, visit, shown):
         assessment = assessment | {"reasons": [*assessment["reasons"], remark]}
-    write_label_map(output, label_map)
+    put_label_map(patient, visit, label_map)
     inputs = [image] if source is None else [image, source]
     if source is not None and "corrected_by" in parameters:
         inputs.append(sidecar_of(source))
-    write_sidecar(output, step="segment", inputs=inputs, root=paths.root, parameters=parameters, assessment=assessment)
+    write_sidecar(
+        output,
+        step="segment",
+        module=__name__,
+        inputs=inputs,
+        root=paths.root,
+        parameters=parameters,
+        assessment=assessment,
+    )
 
 
 def _check_side(patient: Patient, visit: str, shown: SideOpinion) -> str:
@@ -69,11 +79,11 @@ def _by_reader(patient: Patient, visit: str, source: Path) -> tuple[LabelMap, di
 
 
 def _by_network(patient: Patient, image: Path, threads: int) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
-    from mriseg.segment import segment  # onnxruntime only where it is needed
+    from mriseg.segment import rules_of, segment  # onnxruntime only where it is needed
 
     network = network_of(patient.study)
     result = segment(read_volume(image), side=patient.side, network=network, threads=threads)
     confidence = {label.name.lower(): value for label, value in result.confidence.items()}
     assessment = {"verdict": result.verdict.value, "reasons": list(result.reasons), "confidence": confidence}
-    used = network.identity
-    return result.label_map, assessment, {"method": "network", "network": used}
+    parameters = {"method": "network", "network": network.identity, "rules": rules_of(network)}
+    return result.label_map, assessment, parameters
