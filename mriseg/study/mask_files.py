@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mriseg.errors import StudyError
@@ -125,17 +125,26 @@ def mentions(file: Path, key: Key) -> bool:
     return bool(words & {number, f"sub{number}"}) and bool(words & {visit, f"ses{visit}"})
 
 
-def shown_mask(paths: StudyPaths, file: Path) -> str:
-    """Return the path of a file under ``masks/`` where it is harmless, else a mark, as for names under ``dicom/``."""
+def shown_mask(paths: StudyPaths, file: Path, ids: Iterable[str]) -> str:
+    """Return the path of a file under ``masks/`` where it is harmless, else a mark, as for names under ``dicom/``.
+
+    ``ids`` are those of participants and visits, which the study itself gave.
+    """
     from mriseg.dicom import shown  # pydicom only where a name has to be said
 
+    ours = WORDS | {word for text in ids for word in _words(text)}
     parts = file.relative_to(paths.root).parts
-    rest = ["-".join(w for w in re.findall(r"[A-Za-z]+|[0-9]+", p) if w.lower() not in WORDS) for p in parts]
-    return "/".join(p if shown(r) == r else shown(p) for p, r in zip(parts, rest, strict=True))
+    rest = ["-".join(word for word in _words(part) if word not in ours) for part in parts]
+    return "/".join(part if shown(r) == r else shown(part) for part, r in zip(parts, rest, strict=True))
+
+
+def _words(text: str) -> list[str]:
+    """Runs of letters and of digits, in lower case."""
+    return re.findall(r"[a-z]+|[0-9]+", text.lower())
 
 
 def _misnamed(paths: StudyPaths, file: Path, key: Key) -> str:
-    name = shown_mask(paths, file)
+    name = shown_mask(paths, file, key)
     if not ending_of(file):
         return _not_read(name)
     return (

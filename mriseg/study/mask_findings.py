@@ -40,7 +40,7 @@ def mask_findings(study: Study) -> list[Finding]:
             continue
         if mentioned and reader_or_none(study.paths, *mentioned[0]) is None:
             continue  # said of its visit already
-        name = shown_mask(study.paths, file)
+        name = shown_mask(study.paths, file, [part for key in keys for part in key])
         text = f"{name} belongs to no visit of the study and is not used. Expected {PATTERN}."
         if mentioned:
             text = f"{name} is not used: {' '.join(mentioned[0])} has another file. Remove it."

@@ -90,6 +90,12 @@ def test_files_of_no_visit_are_listed_for_every_method(method: str, tmp_path: Pa
     assert "README" not in texts
 
 
+def test_a_name_that_may_be_a_patients_becomes_a_mark(tmp_path: Path) -> None:
+    (text,) = said(study(tmp_path, "Doe_Jane_19560412.nii.gz"))
+    assert "Doe" not in text
+    assert text.startswith("masks/#")
+
+
 def test_missing_masks_block_readers_and_are_told_of_the_network(tmp_path: Path) -> None:
     name = "sub-01_ses-base_dseg.nii.gz"
     missing = said(study(tmp_path, name, method="readers"))
