@@ -31,6 +31,7 @@ from mriseg.types import (
 LABEL_COLOURS = ListedColormap(["#0000", "#e0c08a", "#3aa6ff", "#c9a06a", "#2fd6a3", "#ddb892", "#ff6fb5"])
 DENUDED_COLOUR = "#c1121f"
 FAILED_COLOUR = "#9aa0a6"
+BONE_COLOUR = "#e8e2d6"
 _THICKNESS = ScalarMappable(Normalize(0.0, 4.0), "viridis")
 _CHANGE = ScalarMappable(Normalize(-1.0, 1.0), "RdBu")
 
@@ -142,6 +143,16 @@ def _draw_faces(panel: Axes, corners: FloatArray, values: FloatArray, state: Arr
     panel.set_aspect("equal")
     panel.set_axis_off()
     panel.figure.colorbar(scale, ax=panel, shrink=0.8)
+
+
+def thickness_colours(thickness_mm: FloatArray, state: Array) -> Array:
+    """Colour of every vertex as in the maps of :func:`thickness`, (V, 4) uint8: red is denuded, grey unknown."""
+    rgba = _THICKNESS.to_rgba(np.nan_to_num(thickness_mm), bytes=True)
+    unknown = ~np.isin(state, (VertexState.MEASURED, VertexState.DENUDED))
+    rgba[unknown] = np.round(255 * np.array(to_rgba(FAILED_COLOUR)))
+    rgba[state == VertexState.OUTSIDE] = np.round(255 * np.array(to_rgba(BONE_COLOUR)))
+    rgba[state == VertexState.DENUDED] = np.round(255 * np.array(to_rgba(DENUDED_COLOUR)))
+    return np.asarray(rgba, dtype=np.uint8)
 
 
 def registration_check(
