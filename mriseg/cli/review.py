@@ -26,6 +26,9 @@ def command(
     key: Annotated[
         Path | None, typer.Option(help="CSV outside of the study that says which scan is which visit; with --masked.")
     ] = None,
+    take: Annotated[
+        Path | None, typer.Option(help="Take back what was corrected in a folder of `report --masked`; with --key.")
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     list_: Annotated[
         bool, typer.Option("--list", help="Say what waits for a reader, worst first; change nothing.")
@@ -45,6 +48,8 @@ def command(
 
         mriseg review STUDY --reader AB --masked --key key.csv
 
+        mriseg review STUDY --reader AB --take FOR_THE_READER --key key.csv
+
         mriseg review STUDY --list
 
         mriseg review STUDY --accept sub-01 month6 --reader AB
@@ -59,12 +64,14 @@ def command(
     asked = {verdict: which for verdict, which in verdicts.items() if which is not None}
     if list_ and asked:
         raise typer.BadParameter("--list changes nothing and goes with no verdict.")
-    if masked != (key is not None):
-        raise typer.BadParameter("--masked and --key belong together.")
+    if (masked or take is not None) != (key is not None):
+        raise typer.BadParameter("--masked and --key belong together, and so do --take and --key.")
     if list_:
         _list(opened)
     elif not reader:
         raise typer.BadParameter("A verdict needs --reader, the code of who judges.")
+    elif take is not None and key is not None:
+        _take(opened, take, key, reader=reader)
     elif asked:
         _judge(opened, asked, reader=reader, comment=comment)
     else:
@@ -80,6 +87,17 @@ def _judge(study: Study, asked: dict[ReadVerdict, Judged], *, reader: str, comme
         typer.echo(f"{participant} {visit}: {verdict} by {reader}, map {review.map_sha256[:16]}")
     group.gather(study)
     typer.echo(f"{sum(r.waits for r in worklist(study))} visit(s) wait for a review.")
+
+
+def _take(study: Study, folder: Path, key: Path, *, reader: str) -> None:
+    from mriseg.report.masked import take_masked
+
+    taken = take_masked(study, folder, key, reader=reader)
+    for review in taken:
+        typer.echo(
+            f"{review.participant_id} {review.visit}: corrected by {reader}, map {review.correction_sha256[:16]}"
+        )
+    typer.echo(f"{len(taken)} correction(s). `mriseg run` measures them.")
 
 
 def _list(study: Study) -> None:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from mriseg.errors import StudyError
 from mriseg.files import write_text
-from mriseg.report.masked import draw_key
+from mriseg.report.masked import draw_key, read_key
 from mriseg.study.model import Patient, Study
 
 
@@ -56,7 +54,7 @@ def masked_names(study: Study, key_file: Path) -> Names:
     if not key_file.exists():
         drawn = draw_key({p.id: p.visits for p in study.patients() if p.visits})
         write_text(key_file, drawn.to_csv(index=False))
-    key = pd.read_csv(key_file, dtype=str)
+    key = read_key(key_file)
     visits: dict[str, dict[str, str]] = {}
     for participant, scan, visit in key[["participant_id", "scan", "visit"]].itertuples(index=False, name=None):
         visits.setdefault(participant, {})[scan] = visit
