@@ -26,9 +26,10 @@ from mriseg.types import (
     Side,
     VertexState,
     Volume,
+    distinct,
 )
 
-LABEL_COLOURS = ListedColormap(["#0000", "#e0c08a", "#3aa6ff", "#c9a06a", "#2fd6a3", "#ddb892", "#ff6fb5"])
+LABEL_COLOURS = ListedColormap(["#0000", "#ffd166", "#3aa6ff", "#ff9e4f", "#2fd6a3", "#c9a0ff", "#ff6fb5"])
 DENUDED_COLOUR = "#c1121f"
 FAILED_COLOUR = "#9aa0a6"
 BONE_COLOUR = "#e8e2d6"
@@ -52,21 +53,18 @@ def slices(volume: Volume, labels: LabelMap, side: Side, *, count: int = 3) -> b
             panel = axes[row, column]
             panel.imshow(image.data[index].T, cmap="gray", origin="lower", vmin=low, vmax=high, aspect=aspect)
             if row:
-                shown = overlay.data[index].T
-                panel.imshow(
-                    shown,
-                    cmap=LABEL_COLOURS,
-                    origin="lower",
-                    vmin=0,
-                    vmax=6,
-                    alpha=0.45 * (shown > 0),
-                    aspect=aspect,
-                    interpolation="nearest",
-                )
+                outline(panel, overlay.data[index].T)
             else:
                 panel.set_title(name, fontsize=9)
             panel.set_axis_off()
-    return _png(figure)
+    return as_png(figure)
+
+
+def outline(panel: Axes, labels: Array) -> None:
+    """Draw the edge of every label of one slice (rows, columns), so that the image below stays to be seen."""
+    for label in distinct(labels):
+        if label:
+            panel.contour(labels == label, levels=[0.5], colors=[LABEL_COLOURS(label)], linewidths=0.9)
 
 
 def _sagittal_panels(grid: Grid, columns: int) -> tuple[Figure, Array]:
@@ -110,7 +108,7 @@ def thickness(surface: BoneSurface, maps: dict[str, tuple[FloatArray, Array]]) -
         state = np.where(state == VertexState.DENUDED, VertexState.MEASURED, state)
         axes[-1].set_title("change [mm]", fontsize=9)
         _draw_faces(axes[-1], points[inside], (second - first)[inside], state[inside], _CHANGE)
-    return _png(figure)
+    return as_png(figure)
 
 
 def unroll(surface: BoneSurface) -> FloatArray:
@@ -175,10 +173,11 @@ def registration_check(
         axes[1, column].imshow(change.T, cmap="gray", origin="lower", vmin=low - high, vmax=high - low, aspect=aspect)
     for panel in axes.ravel():
         panel.set_axis_off()
-    return _png(figure)
+    return as_png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as PNG, the same bytes for the same picture."""
     FigureCanvasAgg(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})

@@ -50,10 +50,10 @@ class Sitting:
             until(self.browser, IDLE)
 
     def go(self, participant: str, visit: str) -> None:
-        self.browser.find_element(By.CSS_SELECTOR, f"[data-participant='{participant}']").click()
+        self.run(f"document.querySelector('[data-participant={participant}]').click()")
         until(self.browser, f"{IDLE} && room.scene.participant === '{participant}'")
-        self.browser.find_element(By.CSS_SELECTOR, f"[data-visit='{visit}']").click()
-        until(self.browser, f"{IDLE} && room.scene.shown === '{visit}'")
+        self.run(f"document.querySelector('[data-visit={visit}]').click()")
+        until(self.browser, f"{IDLE} && room.scene.participant === '{participant}' && room.scene.shown === '{visit}'")
 
     def text(self, name: str) -> str:
         return self.browser.find_element(By.ID, name).text

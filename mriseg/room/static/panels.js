@@ -13,6 +13,9 @@ const number = (value, digits = 1) => (value === null || value === undefined ? "
 
 export function showWorklist(room, open) {
   const list = element("worklist");
+  const shown = JSON.stringify([room.entries, room.scene?.participant]);
+  if (list.dataset.shown === shown) return; // a button that is replaced under the pointer is never clicked
+  list.dataset.shown = shown;
   list.replaceChildren();
   for (const entry of room.entries) {
     const button = make("button", entry.participant);
