@@ -80,7 +80,7 @@ def null_trials(pilot: Pilot, per_arm: int, trials: int) -> dict[str, float]:
         for i, (b, f) in enumerate(zip(base, follow, strict=True))
     ]
     p = np.array([(r.comparison.p_permutation, r.ancova.p, r.ancova.model_p) for r in found])
-    ends = np.array([(r.permutation_interval.low, r.permutation_interval.high) for r in found])
+    ends = np.array([(r.permutation.interval.low, r.permutation.interval.high) for r in found])
     change = follow - base
     within = {arm: stats.ttest_1samp(change[:, treated == arm], 0, axis=1) for arm in (False, True)}
     worse = (within[False].pvalue < 0.05) & (within[False].statistic > 0)

@@ -1,6 +1,6 @@
-"""Held-out knees as simulated images with their truth, for benchmarks/segmenter.py.
+"""Knees of one split as simulated images with their truth, for benchmarks/segmenter.py.
 
-The shapes are the real label maps that training never saw; the images come from mriseg.simulate, which shares no code
+The shapes are real label maps; the images come from mriseg.simulate, which shares no code
 with the generator of the training images.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -22,17 +23,10 @@ from mriseg.simulate.scanner import add_noise, coil_sensitivity, supersampling
 from mriseg.simulate.scene import Scene, scan
 from mriseg.simulate.signal import SEQUENCES, SequenceName, Tissue, signals
 from mriseg.simulate.trial import draw_anatomy
-from mriseg.study.provenance import code_hash
+from mriseg.splits import Split, load_splits
+from mriseg.study.code import code_of
 from mriseg.types import Bone, Grid, LabelMap, RigidTransform, Side, Volume
 
-VALIDATION = (
-    "sub-9013161_ses-00m",
-    "sub-9373786_ses-96m",
-    "sub-9017909_ses-00m",
-    "sub-9364232_ses-96m",
-    "sub-9016403_ses-00m",
-    "sub-9357383_ses-96m",
-)
 # What is simulated: contrast, and the protocol whose voxels it has. All but the stack lie on the DESS grid.
 KINDS = {
     "dess": ("dess", SequenceName.DESS),
@@ -45,6 +39,12 @@ KINDS = {
 PLATES = ("MT", "LT", "cMF", "cLF", "P")
 METRICS = ("ThCtAB_aMe", "dABp", "dAB")
 REPOSITIONING = MotionLimits(knee_deg=5.0, knee_mm=5.0, bone_deg=0.0, bone_mm=0.0)
+
+
+def knees_of(labels: Path, split: Split) -> list[str]:
+    """Last visit, ``sub-X_ses-Y``, of every participant of a split."""
+    maps = load_splits().chosen(labels.glob("sub-*_dseg.nii.gz"), split)
+    return list({path.name.split("_")[0]: path.name.split("_side")[0] for path in maps}.values())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,10 +61,11 @@ class Case:
 def kept_case(folder: Path, labels: Path, knee: str, kind: str) -> Case:
     """Simulate one case, once: image, truth and the truth's figures are kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    ends = ("mri.nii.gz", "dseg.nii.gz", f"plates-{code_hash('measure')}.json")  # measuring may change meanwhile
+    measuring = code_of("mriseg.study.steps.measure").sha256[:16]  # it may change meanwhile
+    ends = ("mri.nii.gz", "dseg.nii.gz", f"plates-{measuring}.json")
     image, truth, figures = (folder / f"{knee}_{kind}_{end}" for end in ends)
     if not truth.exists():
-        seed = [VALIDATION.index(knee), list(KINDS).index(kind)]
+        seed = [crc32(knee.encode()), list(KINDS).index(kind)]
         shape = reorient(read_label_map(labels / f"{knee}_side-R_dseg.nii.gz"))
         made = image_of(shape, kind, np.random.default_rng([2026, *seed]), np.random.default_rng(seed[0]))
         write_volume(image, made[0])

@@ -20,6 +20,10 @@ class DicomError(MrisegError):
     """A DICOM file or series cannot be turned into a volume."""
 
 
+class TableError(MrisegError):
+    """A file is no table of text columns, or a cell of it cannot be read."""
+
+
 class StudyError(MrisegError):
     """The study folder, ``study.toml`` or ``participants.tsv`` is wrong or incomplete."""
 

@@ -73,9 +73,34 @@ def halfway(transform: RigidTransform) -> RigidTransform:
     return RigidTransform(matrix=matrix)
 
 
+def nearest_rigid(matrix: FloatArray) -> RigidTransform:
+    """Closest rigid transform to ``matrix`` (4, 4), which removes the rounding of a long product."""
+    u, _, vt = np.linalg.svd(matrix[:3, :3])
+    clean = matrix.copy()
+    clean[:3, :3] = u @ vt
+    return RigidTransform(matrix=clean)
+
+
 def rotation_deg(transform: RigidTransform) -> float:
     """Angle of the rotation of a transform, in degrees, 0 to 180."""
     return float(np.degrees(Rotation.from_matrix(transform.matrix[:3, :3]).magnitude()))
+
+
+def box_corners(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Eight corners (8, 3) of the box from ``low`` (3,) to ``high`` (3,)."""
+    ends = np.stack([np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)], axis=1)
+    return np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T
+
+
+def grid_corners(grid: Grid) -> FloatArray:
+    """Centres (8, 3) of the outermost voxels of a grid, RAS mm."""
+    return apply_affine(grid.affine, box_corners(np.zeros(3), np.array(grid.shape) - 1.0))
+
+
+def in_view(grid: Grid, points_mm: FloatArray) -> Array:
+    """Which of ``points_mm`` (N, 3) lie inside the outermost voxel centres of a grid, (N,) bool."""
+    index = apply_affine(np.asarray(np.linalg.inv(grid.affine)), points_mm)
+    return np.asarray(((index > 0.0) & (index < np.array(grid.shape) - 1.0)).all(axis=1))
 
 
 def crop(image: Image, low: Array, high: Array) -> Image:

@@ -97,8 +97,8 @@ class VertexState(IntEnum):
     OUTSIDE = 0  # not part of tAB
     MEASURED = 1  # covered by cartilage of known thickness
     DENUDED = 2  # cartilage should be here and is not
-    FAILED = 3  # could not be measured: dropped from both visits
-    RIM = 4  # uncovered outer edge of tAB, too narrow to be called denuded: no thickness counts, at either visit
+    FAILED = 3  # could not be measured: dropped from all visits
+    RIM = 4  # uncovered outer edge of tAB, too narrow to be called denuded: no thickness counts, at any visit
 
 
 class RowState(StrEnum):
@@ -109,6 +109,7 @@ class RowState(StrEnum):
     CUT = "cut"  # the field of view ends inside the region
     FAILED = "failed"  # the region could not be measured; the reason is in the log and on the page
     NEEDS_REVIEW = "needs-review"  # a value exists, a person has to accept it first
+    STALE = "stale"  # what it was measured from has changed since; it is to be measured again
     REJECTED = "rejected"  # a reader rejected the label map; reviews.tsv says who and why
 
 
@@ -273,6 +274,10 @@ class RigidTransform:
         matrix[:3, 3] = -rotation.T @ self.matrix[:3, 3]
         return RigidTransform(matrix=matrix)
 
+    def after(self, first: RigidTransform) -> RigidTransform:
+        """Return the motion ``first`` with this one after it."""
+        return RigidTransform(matrix=self.matrix @ first.matrix)
+
     def apply(self, points_mm: FloatArray) -> FloatArray:
         """Map ``points_mm`` (N, 3) from baseline to follow-up; an empty array gives an empty array."""
         return np.asarray(points_mm @ self.matrix[:3, :3].T + self.matrix[:3, 3], dtype=np.float64)
@@ -315,7 +320,9 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoneSurface:
-    """A triangle surface of one bone, in the right-knee frame, in half-way space between the visits.
+    """A triangle surface of one bone, in the right-knee frame, in the common space of the visits.
+
+    That is half-way between two visits, and at the mean of the poses of more.
 
     Parameters
     ----------
@@ -439,16 +446,29 @@ class VisitMeasurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measurement:
-    """Surfaces shared by both visits, and what was measured on them.
+    """Surfaces shared by all visits, and what was measured on them.
 
-    ``followup`` is None for a single visit. ``notes`` names what a reader should know (a bone cut by the field of
-    view, an atlas fit that needs review), in plain sentences.
+    ``visits`` stand in the order of the label maps, baseline first. ``notes`` names what a reader should know (a bone
+    cut by the field of view, an atlas fit that needs review), in plain sentences.
     """
 
     surfaces: Mapping[Bone, BoneSurface]
-    baseline: VisitMeasurement
-    followup: VisitMeasurement | None
+    visits: tuple[VisitMeasurement, ...]
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.visits:
+            raise GeometryError("A measurement needs at least one visit.")
+
+    @property
+    def baseline(self) -> VisitMeasurement:
+        """The first visit."""
+        return self.visits[0]
+
+    @property
+    def followup(self) -> VisitMeasurement | None:
+        """The second visit; None where there is one alone."""
+        return self.visits[1] if len(self.visits) > 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

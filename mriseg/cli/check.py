@@ -29,6 +29,7 @@ def command(
     from rich.table import Table
 
     from mriseg.study import group, open_study
+    from mriseg.study.findings import alike
     from mriseg.study.inventory_cache import study_inventory
 
     opened = open_study(study)
@@ -38,8 +39,9 @@ def command(
     table = Table(box=None, pad_edge=False)
     for column in ("severity", "finding"):
         table.add_column(column)
-    for finding in sorted(inventory.findings, key=lambda f: list(colour).index(f.severity)):
-        table.add_row(f"[{colour[finding.severity]}]{finding.severity}[/]", escape(finding.finding))
+    for severity, paint in colour.items():
+        for line in alike(f.finding for f in inventory.findings if f.severity == severity):
+            table.add_row(f"[{paint}]{severity}[/]", escape(line))
     Console().print(table)
     blocking = sum(f.severity == "block" for f in inventory.findings)
     expected = len(opened.participants) * len(opened.visit_ids)

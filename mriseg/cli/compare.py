@@ -26,8 +26,8 @@ def command(
     """Compare the arms as the analysis plan says, and write comparison.json, results.html and tidy tables.
 
     The estimate is treated minus reference: ANCOVA, judged by a permutation test and the interval that belongs to it,
-    with the HC3 interval beside. What was sealed with `mriseg lock` is checked first, and whatever changed since is
-    shown with the results.
+    with the HC3 interval beside. Measurements, plan and what was sealed with `mriseg lock` are checked before the
+    allocation is opened, and whatever changed since the seal is shown with the results.
 
     Examples:
 
@@ -38,15 +38,20 @@ def command(
     The [table] part of the plan file names the columns of another reading system (docs/statistics.md).
     """
     from mriseg.cli._sealing import choose_source, seal_state
+    from mriseg.compare.analysis import compare_arms
+    from mriseg.compare.joining import open_allocation
+    from mriseg.compare.tables import read_table
     from mriseg.files import sha256
 
     source = choose_source(
         study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
     )
     _refuse_inside(allocation)
+    measured, sdc_table = source.measured(), read_table(source.sdc) if source.sdc else None
     hashes = source.hashes()
     lock = seal_state(source, hashes)
-    comparison = _compare(source, allocation)
+    trial = open_allocation(measured, read_table(allocation), source.plan)
+    comparison = compare_arms(trial, source.plan, sdc=sdc_table)
     inputs = hashes | {allocation.name: sha256(allocation)}
     _write(source, comparison, lock, inputs)
     _say(source, comparison, lock)
@@ -63,20 +68,6 @@ def _refuse_inside(allocation: Path) -> None:
             f"{allocation} lies inside the study folder {study}; keep it elsewhere, so that nothing but "
             "`mriseg compare --allocation` can know an arm."
         )
-
-
-def _compare(source: Source, allocation: Path) -> Comparison:
-    from mriseg.compare.analysis import compare_table
-    from mriseg.compare.tables import read_table
-
-    return compare_table(
-        source.measurements(),
-        read_table(source.participants) if source.participants else None,
-        read_table(allocation),
-        source.plan,
-        failures=read_table(source.failures) if source.failures else None,
-        sdc=read_table(source.sdc) if source.sdc else None,
-    )
 
 
 def _write(source: Source, comparison: Comparison, lock: dict[str, object], inputs: dict[str, str]) -> None:
@@ -103,17 +94,21 @@ def _write(source: Source, comparison: Comparison, lock: dict[str, object], inpu
 
 def _say(source: Source, comparison: Comparison, lock: dict[str, object]) -> None:
     """Print the primary result on one line, and everything that changed after the seal."""
-    from mriseg.report.results_text import ends, p_text
+    from mriseg.report.results_text import ends, p_text, percent
 
     result, judged = comparison.primary.comparison, comparison.primary.judgement
     assert judged is not None
     reference, treated = result.arms
+    level = percent(1 - comparison.plan.alpha)
     typer.echo(
         f"{result.region} {result.metric}, {treated} minus {reference}: {result.estimate:.4g} {result.unit} "
-        f"({1 - comparison.plan.alpha:.0%} interval {ends(judged.interval)}, p {p_text(judged.p)}, {judged.method}; "
+        f"({level}% interval {ends(judged.interval)}, p {p_text(judged.p)}, {judged.method}; "
         f"HC3 interval {result.ci_low:.4g} to {result.ci_high:.4g}, p {p_text(result.p_ancova)}), "
         f"n {result.n[0]} and {result.n[1]}; detectable difference {result.detectable_effect:.4g} {result.unit}"
     )
+    refused = comparison.sensitivity["responders"]
+    if source.sdc and isinstance(refused, dict) and "refused" in refused:
+        typer.secho(f"responders are not compared: {refused['refused']}", fg="yellow", err=True)
     for change in lock["changes"]:  # type: ignore[attr-defined]
         typer.secho(f"changed after the seal: {change}", fg="yellow", err=True)
     typer.echo(f"Results: {source.out}")

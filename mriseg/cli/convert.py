@@ -30,7 +30,7 @@ def command(
 
         mriseg convert visit.zip nifti/
     """
-    from mriseg.dicom import export_all, scan, shown
+    from mriseg.dicom import Account, export_all, listed, scan, shown
 
     found = scan(dicom)
     written, failed = export_all(found.volumes, out)
@@ -39,16 +39,17 @@ def command(
         for note in volume.notes:
             notes.setdefault(note, []).append(volume.name)
     for note, names in notes.items():
-        log.warning("%s: %s", names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more", note)
+        log.warning("%s: %s", listed(names), note)
     for path in written:
         typer.echo(path)
-    refused = [r for r in (*found.refused, *failed) if not r.kind.harmless]
-    for refusal in refused:
-        log.error("refused %s", refusal)
-    if not found.volumes and not refused:
-        example = f"; {found.refused[0]}" if found.refused else ""
-        log.error("no MR image below %s (%d other files%s)", shown(dicom.name), len(found.refused), example)
+    account = Account(read=found.files_read, refused=(*found.refused, *failed))
+    for line in account.to_do:
+        log.warning("%s", line)
+    for line in account.troubles:
+        log.error("refused %s", line)
+    if not found.volumes:
+        log.error("no volume below %s: %s", shown(dicom.name), account)
     if show_names:
-        say_names(" ".join(map(str, refused)), dicom)
-    if refused or not written:
+        say_names(" ".join(map(str, account.refused)), dicom)
+    if account.troubled or not written:
         raise typer.Exit(1)

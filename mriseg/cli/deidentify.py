@@ -38,9 +38,10 @@ def command(
     result = deidentify(dicom, out, read_secret(secret))
     for warning in result.warnings:
         log.warning("%s", warning)
-    failed = [r for r in result.refused if not r.kind.harmless]
-    for refusal in failed:
-        log.error("refused %s", refusal)
+    for line in result.account.troubles:
+        log.error("refused %s", line)
+    for line in result.account.passed_over:
+        log.warning("passed over %s", line)
     typer.echo(f"{len(result.written)} images written, {len(result.refused)} files left out")
-    if failed or not result.written:
+    if result.account.troubled or not result.written:
         raise typer.Exit(1)

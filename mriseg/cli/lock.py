@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Seal the analysis plan and every measurement in lock.json, so that a later change shows.
 
-    Nothing here knows an arm. `mriseg compare` checks the seal before it opens the allocation and prints every change.
+    Nothing here knows an arm. What no allocation could make comparable is said now. `mriseg compare` checks the
+    seal before it opens the allocation and prints every change.
 
     Examples:
 
@@ -42,7 +43,14 @@ def command(
     from mriseg.cli._sealing import check_seal, choose_source, set_seal
 
     source = choose_source(
-        study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
+        study,
+        table=table,
+        plan=plan,
+        participants=participants,
+        failures=failures,
+        sdc=sdc,
+        out=out,
+        current=not verify,
     )
     if verify:
         changes = check_seal(source)
@@ -51,17 +59,29 @@ def command(
         typer.echo(f"{source.lock}: {len(changes)} change(s) after the seal." if changes else f"{source.lock}: intact.")
         raise typer.Exit(1 if changes else 0)
     lock = set_seal(source, reason=again)
-    waiting = _waiting(source)
-    if waiting:
-        typer.secho(
-            f"{len(waiting)} visit(s) wait for a review and do not count ({', '.join(waiting[:5])}"
-            f"{', ...' if len(waiting) > 5 else ''}). `mriseg review` judges them.",
-            fg="yellow",
-            err=True,
-        )
+    for sentence in _warnings(source):
+        typer.secho(sentence, fg="yellow", err=True)
     typer.echo(
         f"{source.lock}: plan and {len(lock['files'])} file(s) sealed at {lock['sealed']}, seal {lock['seal'][:16]}"
     )
+
+
+def _warnings(source: Source) -> list[str]:
+    """Say what a comparison would leave out, or why it could not be made at all."""
+    from mriseg.errors import AnalysisError
+
+    found = []
+    try:
+        waiting = _waiting(source)
+        if waiting:
+            names = ", ".join(waiting[:5]) + (", ..." if len(waiting) > 5 else "")
+            found = [
+                f"{len(waiting)} visit(s) wait for a review and do not count ({names}). `mriseg review` judges them."
+            ]
+        source.measured()
+    except AnalysisError as error:
+        found.append(f"cannot be compared as it stands: {error}")
+    return found
 
 
 def _waiting(source: Source) -> list[str]:

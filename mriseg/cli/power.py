@@ -86,6 +86,7 @@ def _say(pilot: Pilot, scenario: Scenario, points: list[PowerPoint], needed: dic
     from rich.table import Table
 
     from mriseg.compare.power import difference
+    from mriseg.report.results_text import percent
 
     typer.echo(
         f"{len(pilot.baseline)} knees; mean change {pilot.growth:.4g} {pilot.unit}, "
@@ -100,7 +101,7 @@ def _say(pilot: Pilot, scenario: Scenario, points: list[PowerPoint], needed: dic
         table.add_row(str(p.per_arm), *(f"{v:.4g}" for v in figures))
     Console().print(table)
     words = {k: "over 5000" if v is None else str(v) for k, v in needed.items()}
-    typer.echo(f"{scenario.power:.0%} power needs {words['simulated']} an arm by simulation, {words['t']} by t.")
+    typer.echo(f"{percent(scenario.power)}% power needs {words['simulated']} an arm by simulation, {words['t']} by t.")
 
 
 def _write(

@@ -44,7 +44,7 @@ def command(
 
     values = read_table(table)
     mapping = parse_table_map(read_toml(plan), str(plan)) if plan else None
-    result = repeatability_table(values if mapping is None else to_regions(values, mapping, str(table)), scan or ())
+    result = repeatability_table(values if mapping is None else to_regions(values, mapping, table.name), scan or ())
     write_text(out, result.to_csv(sep="\t", index=False))
     shown = Table(box=None, pad_edge=False)
     columns = ("region", "metric", "unit", "n", "sem", "sdc", "rms_cv_pct", "icc")

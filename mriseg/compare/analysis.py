@@ -6,14 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mriseg.compare.endpoints import compare_endpoint, compare_others, complete_rows
-from mriseg.compare.joining import build_trial
+from mriseg.compare.ancova import refuse_hopeless
+from mriseg.compare.design import common_columns
+from mriseg.compare.endpoints import compare_endpoint, compare_others, complete_rows, waiting
+from mriseg.compare.joining import gather_measurements, open_allocation
 from mriseg.compare.missing import consort_flow, missingness, table_one
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.result import Comparison
 from mriseg.compare.sensitivity import sensitivity_analyses
-from mriseg.compare.tables import some
-from mriseg.compare.trial import Trial
+from mriseg.compare.trial import Measurements, Trial
+from mriseg.errors import AnalysisError
+from mriseg.words import some
 
 
 def compare_table(
@@ -50,11 +53,43 @@ def compare_table(
     AnalysisError
         The tables contradict each other or the plan, or the primary endpoint cannot be estimated.
     """
-    trial = build_trial(values, participants, allocation, plan, failures=failures)
+    measured = gather_measurements(values, participants, plan, failures=failures)
+    check_before_opening(measured, plan)
+    return compare_arms(open_allocation(measured, allocation, plan), plan, sdc=sdc)
+
+
+def check_before_opening(measured: Measurements, plan: AnalysisPlan) -> None:
+    """Refuse, blind to the arms, what no allocation could make comparable.
+
+    Raises
+    ------
+    AnalysisError
+        The primary endpoint cannot be estimated whatever the arms are; the reason is its text.
+    """
+    column = measured.column(plan.primary)
+    rows = complete_rows(measured, plan)[:, column]
+    try:
+        if not rows.any():
+            raise AnalysisError("No participant has both visits.")
+        common = common_columns(measured.people[rows], plan)
+        baseline, followup = (measured.values[measured.at(v), rows, column] for v in (plan.baseline, plan.followup))
+        refuse_hopeless(followup, baseline, common)
+    except AnalysisError as error:
+        reason = " ".join([str(error), *waiting(measured, plan)])
+        raise AnalysisError(f"The primary endpoint {plan.primary} cannot be compared. {reason}") from None
+
+
+def compare_arms(trial: Trial, plan: AnalysisPlan, *, sdc: pd.DataFrame | None = None) -> Comparison:
+    """Compare the arms of a trial; ``sdc`` as in `compare_table`.
+
+    Raises
+    ------
+    AnalysisError
+        The primary endpoint cannot be estimated with these arms.
+    """
     primary = compare_endpoint(trial, plan)
     secondary, exploratory, refused = compare_others(trial, plan)
     analysed = np.isin(np.arange(len(trial.participants)), primary.rows)
-    enrolled = len(trial.participants) if participants is None else len(participants)
     return Comparison(
         plan=plan,
         trial=trial,
@@ -63,7 +98,7 @@ def compare_table(
         exploratory=exploratory,
         refused=refused,
         missing=missingness(trial, plan),
-        flow=consort_flow(trial, plan, analysed=analysed, enrolled=enrolled),
+        flow=consort_flow(trial, plan, analysed=analysed, enrolled=len(trial.enrolled or trial.participants)),
         table1=table_one(trial, plan),
         sensitivity=sensitivity_analyses(trial, plan, sdc),
         notes=(*trial.notes, *primary.ancova.notes, *_left_out(trial, plan, analysed)),

@@ -15,6 +15,7 @@ from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray
 
 LEAST_PER_ARM = 2
+EXACT = 1e-18  # share of the squares that is rounding noise
 ALONE = (
     "{} participant(s) alone in a stratum, or in a level of a covariate, tell nothing about the arms and are left out."
 )
@@ -89,8 +90,7 @@ def fit_ancova(
     doi:10.1080/00031305.2000.10474549.
     """
     _enough(treated)
-    if np.ptp(followup) == 0:
-        raise AnalysisError(f"Every follow-up value is {followup[0]:g}: there is no variation to compare.")
+    refuse_hopeless(followup, baseline, common)
     rows, notes = informative_rows(treated, baseline, common)
     if not rows.all():
         followup, treated, baseline, common = followup[rows], treated[rows], baseline[rows], common.take(rows)
@@ -98,6 +98,41 @@ def fit_ancova(
     fit = _summarise(followup, treated, design, grid, alpha=alpha, power=power)
     entered = tuple(int(i) for i in np.flatnonzero(rows))
     return replace(fit, adjusted_for_baseline=adjusted, rows=entered, notes=(*notes, *more))
+
+
+def refuse_hopeless(followup: FloatArray, baseline: FloatArray, common: Common) -> None:
+    """Refuse values (N,) that no allocation could make comparable; blind to the arm.
+
+    Raises
+    ------
+    AnalysisError
+        Too few for two arms, no variation, or fewer than the columns of the model.
+    """
+    if len(followup) < 2 * LEAST_PER_ARM:
+        raise AnalysisError(
+            f"Complete values of {len(followup)} participant(s); a comparison needs at least {LEAST_PER_ARM} in each "
+            "arm."
+        )
+    if np.ptp(followup) == 0:
+        raise AnalysisError(f"Every follow-up value is {followup[0]:g}: there is no variation to compare.")
+    design = np.column_stack([common.columns, baseline])
+    design = design[:, independent(design)[0]]
+    _room(len(followup), design.shape[1] + 1)
+    residual = followup - design @ np.linalg.lstsq(design, followup, rcond=None)[0]
+    _scatter(float((residual**2).sum()), followup)
+
+
+def _room(n: int, columns: int) -> None:
+    if n - columns < 1:
+        raise AnalysisError(
+            f"{n} participants cannot carry a model of {columns} columns; use fewer strata or covariates."
+        )
+
+
+def _scatter(left: float, y: FloatArray) -> None:
+    """Refuse residual squares that are rounding noise beside those of ``y``."""
+    if left <= EXACT * float(((y - y.mean()) ** 2).sum()):
+        raise AnalysisError("The model fits every value exactly: without residual variation no interval can be given.")
 
 
 def informative_rows(
@@ -163,13 +198,9 @@ def _summarise(
     power: float,
 ) -> Ancova:
     """Turn a least-squares fit into the figures of :class:`Ancova`."""
-    if len(y) - design.shape[1] < 1:
-        raise AnalysisError(
-            f"{len(y)} participants cannot carry a model of {design.shape[1]} columns; use fewer strata or covariates."
-        )
+    _room(len(y), design.shape[1])
     plain = sm.OLS(y, design).fit()
-    if plain.ssr <= 1e-18 * float(((y - y.mean()) ** 2).sum()):
-        raise AnalysisError("The model fits every value exactly: without residual variation no interval can be given.")
+    _scatter(float(plain.ssr), y)
     robust = plain.get_robustcov_results("HC3", use_t=True)
     df = int(plain.df_resid)
     sd = float(np.sqrt(plain.scale))

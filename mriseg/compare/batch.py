@@ -10,6 +10,9 @@ from scipy import stats
 
 from mriseg.types import FloatArray
 
+CONSTANT = 1e-9  # a baseline whose scatter is below this share of its size does not vary
+FULL = 1 - 1e-8  # leverage from which on a participant fits itself
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
@@ -44,12 +47,16 @@ def batch_ancova(
     Returns
     -------
     Batch
-        NaN where a trial has no variation in arm or baseline.
+        NaN where a trial has no variation in the arm. A baseline that does not vary is dropped, and a participant with
+        full leverage adds nothing to the HC3 error, as in `fit_ancova`.
     """
     w = np.ones(baseline.shape) if present is None else present.astype(np.float64)
     n = w.sum(axis=1)
     arm, base, y = (_centre(np.broadcast_to(v, w.shape), w) for v in (treated.astype(float), baseline, followup))
     base_ss = (base**2).sum(axis=1)
+    varies = base_ss > CONSTANT**2 * (baseline**2 * w).sum(axis=1)
+    base, base_ss = base * varies[:, None], np.where(varies, base_ss, 1.0)
+    df = n - 2 - varies
     along = (arm * base).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         clear = arm - base * (along / base_ss)[:, None]
@@ -58,9 +65,10 @@ def batch_ancova(
         slope = ((base * y).sum(axis=1) - effect * along) / base_ss
         residual = y - effect[:, None] * arm - slope[:, None] * base
         leverage = w / n[:, None] + clear**2 / clear_ss[:, None] + base**2 / base_ss[:, None]
-        se = np.sqrt(((clear * residual / (1 - leverage)) ** 2).sum(axis=1)) / clear_ss
-        model_se = np.sqrt((residual**2).sum(axis=1) / (n - 3) / clear_ss)
-    return Batch(effect=effect, se=se, model_se=model_se, df=n - 3)
+        slack = np.where(leverage < FULL, 1 - leverage, np.inf)
+        se = np.sqrt(((clear * residual / slack) ** 2).sum(axis=1)) / clear_ss
+        model_se = np.sqrt((residual**2).sum(axis=1) / df / clear_ss)
+    return Batch(effect=effect, se=se, model_se=model_se, df=df)
 
 
 def _centre(values: FloatArray, w: FloatArray) -> FloatArray:

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mriseg.compare.plan import Endpoint, in_words
-from mriseg.compare.tables import as_text, need_columns
+from mriseg.compare.plan import Endpoint, Word, in_words
+from mriseg.compare.tables import OPTIONAL, check_values, need_columns, read_numbers, two_units
 from mriseg.errors import AnalysisError
+from mriseg.types import RowState
+from mriseg.words import some, unit_of, words
 
 
 class Column(BaseModel):
@@ -17,10 +19,10 @@ class Column(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
+    region: Word = Field(min_length=1)
+    metric: Word = Field(min_length=1)
     unit: str = ""
-    factor: float = 1.0
+    factor: float = Field(1.0, allow_inf_nan=False)
 
 
 class Combination(BaseModel):
@@ -31,8 +33,8 @@ class Combination(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
+    region: Word = Field(min_length=1)
+    metric: Word = Field(min_length=1)
     unit: str = ""
     of: dict[str, float] = Field(min_length=1)
 
@@ -53,22 +55,21 @@ class TableMap(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    participant_id: str = "participant_id"
-    visit: str = "visit"
-    side: str = "side"
-    region: str = "region"
-    metric: str = "metric"
-    value: str = "value"
-    unit: str = "unit"
-    state: str = "state"
-    visits: dict[str, str] = {}
-    states: dict[str, str] = {}
-    wide: dict[str, Column] = {}
+    participant_id: Word = "participant_id"
+    visit: Word = "visit"
+    side: Word = "side"
+    region: Word = "region"
+    metric: Word = "metric"
+    value: Word = "value"
+    unit: Word = "unit"
+    state: Word = "state"
+    visits: dict[Word, Word] = {}
+    states: dict[Word, Word] = {}
+    wide: dict[Word, Column] = {}
     combine: tuple[Combination, ...] = ()
 
 
 LONG = ("participant_id", "visit", "side", "region", "metric", "value", "unit", "state")
-OPTIONAL = {"side": "", "unit": "", "state": "measured"}
 
 
 def parse_table_map(document: dict[str, Any], source: str) -> TableMap | None:
@@ -99,45 +100,65 @@ def to_regions(frame: pd.DataFrame, mapping: TableMap, name: str = "the table") 
     """
     named = {field: str(getattr(mapping, field)) for field in LONG}
     long = _melt(frame, mapping, named, name) if mapping.wide else _rename(frame, named, name)
-    long["visit"] = as_text(long["visit"]).replace(mapping.visits)
-    long["state"] = as_text(long["state"]).replace(mapping.states)
-    combined = [_combine(long, c, name) for c in mapping.combine]
-    return pd.concat([long, *combined], ignore_index=True)
+    long["visit"] = words(long["visit"]).replace(mapping.visits)
+    long["state"] = words(long["state"]).replace(mapping.states)
+    if not mapping.combine:
+        return long
+    long = check_values(long, name).assign(participant_id=words(long["participant_id"]))
+    return pd.concat([long, *(_combine(long, c, name) for c in mapping.combine)], ignore_index=True)
 
 
 def _rename(frame: pd.DataFrame, named: dict[str, str], name: str) -> pd.DataFrame:
-    need_columns(frame, [named[f] for f in LONG if f not in OPTIONAL], name)
-    long = pd.DataFrame({f: frame[c] if c in frame else OPTIONAL.get(f, "") for f, c in named.items()})
-    long["value"] = pd.to_numeric(long["value"], errors="coerce")
-    return long
+    asked = [named[f] for f in LONG if f not in OPTIONAL]
+    table = need_columns(frame, asked, name, [named[f] for f in OPTIONAL])
+    return pd.DataFrame(
+        {f: table[c] if c in table else OPTIONAL.get(f, "") for f, c in named.items()}, index=table.index
+    )
 
 
 def _melt(frame: pd.DataFrame, mapping: TableMap, named: dict[str, str], name: str) -> pd.DataFrame:
-    need_columns(frame, [named["participant_id"], named["visit"], *mapping.wide], name)
+    asked = [named["participant_id"], named["visit"], *mapping.wide]
+    table = need_columns(frame, asked, name, [named["side"]])
+    who, when = words(table[named["participant_id"]]), words(table[named["visit"]])
     parts = []
     for column, holds in mapping.wide.items():
-        part = pd.DataFrame({f: frame[named[f]] for f in ("participant_id", "visit")})
-        part["side"] = frame.get(named["side"], "")
+        part = pd.DataFrame({"participant_id": who, "visit": when})
+        part["side"] = table.get(named["side"], "")
         part["region"], part["metric"], part["unit"] = holds.region, holds.metric, holds.unit
-        part["value"] = pd.to_numeric(frame[column], errors="coerce") * holds.factor
-        part["state"] = part["value"].notna().map({True: "measured", False: "missing"})
+        places = (f"{name}: " + who + ", visit " + when + f", {column} has the value").astype(object)
+        part["value"] = read_numbers(table[column], places) * holds.factor
+        part["state"] = _state_of(part["value"])
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def _state_of(values: pd.Series[float]) -> pd.Series[str]:
+    return values.notna().map({True: str(RowState.MEASURED), False: str(RowState.MISSING)})
 
 
 def _combine(long: pd.DataFrame, combination: Combination, name: str) -> pd.DataFrame:
     """Weighted sum over endpoints; measured where every part is."""
     keys = ["participant_id", "visit", "side"]
+    made_of = f"which {combination.region}:{combination.metric} is made of"
+    refused, units = two_units(long), set()
     total: pd.Series[float] | None = None
     for text, factor in combination.of.items():
         part = Endpoint.model_validate(text)
         rows = long[(long["region"] == part.region) & (long["metric"] == part.metric)]
         if rows.empty:
-            raise AnalysisError(f"{name} holds no {part}, which {combination.region}:{combination.metric} is made of.")
-        values = rows["value"].where(rows["state"] == "measured").groupby([rows[k] for k in keys]).first() * factor
-        total = values if total is None else total + values
+            raise AnalysisError(f"{name} holds no {part}, {made_of}.")
+        if (part.region, part.metric) in refused:
+            raise AnalysisError(f"{name}, {part}, {made_of}: {refused[part.region, part.metric]}")
+        units |= set(rows["unit"])
+        values = rows["value"].where(rows["state"] == RowState.MEASURED).groupby([rows[k] for k in keys]).first()
+        total = values * factor if total is None else total + values * factor
+    if len(units - {""}) > 1:
+        raise AnalysisError(
+            f"{name}: the parts {made_of} come in {some(sorted(units - {''}))}. Bring them to one unit, by `factor` of "
+            "[table.wide]."
+        )
     assert total is not None
     made = total.rename("value").reset_index()
-    made["region"], made["metric"], made["unit"] = combination.region, combination.metric, combination.unit
-    made["state"] = made["value"].notna().map({True: "measured", False: "missing"})
+    made["region"], made["metric"], made["unit"] = combination.region, combination.metric, unit_of(combination.unit)
+    made["state"] = _state_of(made["value"])
     return made[list(LONG)]

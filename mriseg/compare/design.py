@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mriseg.compare.plan import AnalysisPlan
-from mriseg.compare.tables import as_text
+from mriseg.compare.tables import refuse_two_spellings
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray, IntArray
+from mriseg.words import known, parse_numbers, why_no_number
 
 UNKNOWN = "unknown"
 
@@ -67,26 +68,20 @@ def common_columns(people: pd.DataFrame, plan: AnalysisPlan) -> Common:
     n = len(people)
     blocks: list[tuple[str, FloatArray, FloatArray]] = [("intercept", np.ones((n, 1)), np.ones(1))]
     notes: list[str] = []
+    read = read_covariates(people, plan)
     for name in (*plan.covariates, *plan.strata):
-        if name not in people:
-            raise AnalysisError(
-                f"participants.tsv lacks the column {name!r}, which the plan names as covariate or stratum."
-            )
-        text = known_text(people[name])
-        numbers = numbers_in(text)
-        as_number = name in plan.covariates and numbers is not None
-        missing = int((text == "").sum())
+        column = read[name]
+        as_number = pd.api.types.is_numeric_dtype(column)
+        missing = int((column.isna() if as_number else column == "").sum())
         if missing:
             instead = "the mean stands in" if as_number else "a level of its own"
             notes.append(f"{name} is blank for {missing} participant(s): {instead}.")
-        blocks.append(
-            _numeric(name, numbers) if as_number and numbers is not None else _levels(name, text.replace("", UNKNOWN))
-        )
+        blocks.append(_numeric(name, column.to_numpy()) if as_number else _levels(name, column.replace("", UNKNOWN)))
     names = [f"{block}[{i}]" if part.shape[1] > 1 else block for block, part, _ in blocks for i in range(part.shape[1])]
     columns = np.hstack([part for _, part, _ in blocks])
     keep, dropped = independent(columns)
     notes += [f"{names[i]} says nothing that the other columns do not, and was left out." for i in dropped]
-    cells = _cells(people, plan.strata)
+    cells = _cells(read, plan.strata)
     lone = int((np.bincount(cells) == 1).sum()) if len(plan.strata) > 1 else 0
     if lone:
         notes.append(f"{lone} participant(s) are alone where the strata cross: permutations leave them in their place.")
@@ -99,16 +94,49 @@ def common_columns(people: pd.DataFrame, plan: AnalysisPlan) -> Common:
     )
 
 
-def known_text(column: pd.Series[Any]) -> pd.Series[str]:
-    """Cells as text without blanks around them; what is not known is ''."""
-    return as_text(column).replace({"nan": "", "n/a": "", "NA": ""})
+def read_covariates(people: pd.DataFrame, plan: AnalysisPlan) -> pd.DataFrame:
+    """Read the columns that the plan names: covariates that are numbers as floats, everything else as known words.
+
+    Raises
+    ------
+    AnalysisError
+        A column is missing, a level is spelt in two ways, or a covariate is mostly numbers and holds other text.
+    """
+    table = people.copy()
+    for name in (*plan.covariates, *plan.strata):
+        if name not in table:
+            raise AnalysisError(
+                f"participants.tsv lacks the column {name!r}, which the plan names as covariate or stratum."
+            )
+        numbers = numbers_in(table[name], f"participants.tsv, {name} of") if name in plan.covariates else None
+        if numbers is None:
+            table[name] = known(table[name])
+            refuse_two_spellings(table[name], f"participants.tsv, column {name}")
+        else:
+            table[name] = numbers
+    return table
 
 
-def numbers_in(text: pd.Series[str]) -> FloatArray | None:
-    """Values of a column in which every known cell is a number, NaN where blank; None for any other column."""
-    known = (text != "").to_numpy(dtype=bool)
-    numbers = pd.to_numeric(text.where(known), errors="coerce").to_numpy(dtype=float)
-    return numbers if known.any() and np.isfinite(numbers[known]).all() else None
+def numbers_in(column: pd.Series[Any], where: str) -> FloatArray | None:
+    """Values of a column of numbers, NaN where missing; None where most of what is known is no number.
+
+    Raises
+    ------
+    AnalysisError
+        At least half of what is known are numbers, and the rest is not: the first such cell is named by ``where`` and
+        its index.
+    """
+    values, wrong = parse_numbers(column)
+    numbers = int(np.isfinite(values).sum())
+    if numbers == 0 or numbers < wrong.sum():
+        return None
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise AnalysisError(
+            f"{where} {column.index[first]} is {why_no_number(column.iloc[first])}, while {numbers} other cells are. "
+            "Mend it, or leave it blank if it is not known; for levels, name the column under strata."
+        )
+    return values
 
 
 def _numeric(name: str, numbers: FloatArray) -> tuple[str, FloatArray, FloatArray]:

@@ -11,11 +11,11 @@ from statsmodels.stats.multitest import multipletests
 from mriseg.compare.group import Group, compare_group
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.result import EndpointResult
-from mriseg.compare.trial import Availability, Trial
+from mriseg.compare.trial import Availability, Measurements, Trial
 from mriseg.errors import AnalysisError
 
 
-def complete_rows(trial: Trial, plan: AnalysisPlan) -> npt.NDArray[np.bool_]:
+def complete_rows(trial: Measurements, plan: AnalysisPlan) -> npt.NDArray[np.bool_]:
     """Who has both visits of each endpoint, shape (N, E)."""
     both = [trial.availability[trial.at(v)] == Availability.MEASURED for v in (plan.baseline, plan.followup)]
     return np.asarray(both[0] & both[1], dtype=np.bool_)
@@ -34,12 +34,12 @@ def compare_endpoint(trial: Trial, plan: AnalysisPlan, *, keep: npt.NDArray[np.b
     rows = rows if keep is None else rows & keep
     results, refused = compare_group(trial, plan, Group(columns=[column], rows=rows), "primary")
     if refused:
-        reason = " ".join([refused[str(plan.primary)], *_waiting(trial, plan)])
+        reason = " ".join([refused[str(plan.primary)], *waiting(trial, plan)])
         raise AnalysisError(f"The primary endpoint {plan.primary} cannot be compared. {reason}")
     return results[0]
 
 
-def _waiting(trial: Trial, plan: AnalysisPlan) -> list[str]:
+def waiting(trial: Measurements, plan: AnalysisPlan) -> list[str]:
     """Say how many participants wait for a review of the primary endpoint."""
     states = np.array(
         [trial.availability[trial.at(v), :, trial.column(plan.primary)] for v in (plan.baseline, plan.followup)]
@@ -59,7 +59,7 @@ def compare_others(
     """Compare declared secondaries and everything else; with the reason of each endpoint that could not be."""
     complete = complete_rows(trial, plan)
     secondary, refused = _compare_many(trial, plan, list(plan.secondary), complete, "secondary")
-    rest = [e for e in trial.endpoints if e != plan.primary and e not in plan.secondary]
+    rest = [e for e in (*trial.endpoints, *trial.refused) if e != plan.primary and e not in plan.secondary]
     exploratory, also_refused = _compare_many(trial, plan, rest, complete, "exploratory")
     return holm(secondary, plan), exploratory, refused | also_refused
 
@@ -80,7 +80,8 @@ def _compare_many(
     trial: Trial, plan: AnalysisPlan, endpoints: list[Endpoint], complete: npt.NDArray[np.bool_], role: str
 ) -> tuple[tuple[EndpointResult, ...], dict[str, str]]:
     """Results in the order of ``endpoints``, and the reasons of those left out."""
-    refused = {str(e): "The table holds no such values." for e in endpoints if e not in trial.endpoints}
+    absent = [e for e in endpoints if e not in trial.endpoints]
+    refused = {str(e): trial.refused.get(e, "The table holds no such values.") for e in absent}
     groups: dict[bytes, Group] = {}
     for column in (trial.column(e) for e in endpoints if e in trial.endpoints):
         rows = complete[:, column]

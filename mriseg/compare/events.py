@@ -10,10 +10,11 @@ import pandas as pd
 from mriseg.compare.endpoints import complete_rows
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.risk import RiskDifference, risk_difference
-from mriseg.compare.tables import need_columns
+from mriseg.compare.tables import need_columns, read_numbers
 from mriseg.compare.trial import Trial
 from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray, Region
+from mriseg.words import unit_of, word, words
 
 AREA = "dAB"
 
@@ -60,7 +61,7 @@ def responders(trial: Trial, plan: AnalysisPlan, sdc: pd.DataFrame | None) -> di
     """
     if sdc is None:
         raise AnalysisError("No smallest detectable change was given (--sdc); without one nobody is a responder.")
-    limit = _limit(sdc, plan.primary)
+    limit = smallest_detectable(sdc, plan.primary, trial.units[trial.column(plan.primary)])
     rows = complete_rows(trial, plan)[:, trial.column(plan.primary)]
     change: FloatArray = np.subtract(
         *(trial.values[trial.at(v), rows, trial.column(plan.primary)] for v in (plan.followup, plan.baseline))
@@ -73,14 +74,28 @@ def responders(trial: Trial, plan: AnalysisPlan, sdc: pd.DataFrame | None) -> di
     }
 
 
-def _limit(sdc: pd.DataFrame, endpoint: Endpoint) -> float:
-    need_columns(sdc, ["region", "metric", "sdc"], "The SDC table")
-    row = sdc[(sdc["region"] == endpoint.region) & (sdc["metric"] == endpoint.metric)]
-    if len(row) != 1:
-        raise AnalysisError(f"The SDC table holds {len(row)} rows for {endpoint}; expected one.")
-    limit = float(row["sdc"].iloc[0])
+def smallest_detectable(sdc: pd.DataFrame, endpoint: Endpoint, unit: str) -> float:
+    """Smallest detectable change of an endpoint, in ``unit``.
+
+    Raises
+    ------
+    AnalysisError
+        The table does not hold one positive number for it in this unit. A table without units is taken at its word.
+    """
+    table = need_columns(sdc, ["region", "metric", "sdc"], "The SDC table", ["unit", "note"])
+    rows = table[(words(table["region"]) == endpoint.region) & (words(table["metric"]) == endpoint.metric)]
+    if len(rows) != 1:
+        raise AnalysisError(f"The SDC table holds {len(rows)} rows for {endpoint}; expected one.")
+    limit = float(read_numbers(rows["sdc"], pd.Series([f"The SDC of {endpoint} is"]))[0])
     if not limit > 0:
-        raise AnalysisError(f"The SDC of {endpoint} is {limit:g}; expected a positive number.")
+        noted = word(rows["note"].iloc[0]) if "note" in rows else ""
+        found = "blank" if np.isnan(limit) else f"{limit:g}"
+        raise AnalysisError(f"The SDC of {endpoint} is {found}; expected a positive number. {noted}".rstrip())
+    given = unit_of(rows["unit"].iloc[0]) if "unit" in rows else ""
+    if given and given != unit:
+        raise AnalysisError(
+            f"The SDC of {endpoint} is in {given}, its values in {unit or 'no unit'}. Bring them to one."
+        )
     return limit
 
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from mriseg.compare.result import Comparison, EndpointResult, Judgement
 
+COUNTED = 2**53  # largest whole number that every reader of JSON counts exactly
+
 
 def plain(value: Any) -> Any:
     """Turn dataclasses, tuples and numpy numbers into what JSON knows; NaN and infinity become None."""
@@ -33,16 +35,21 @@ def endpoint_json(result: EndpointResult) -> dict[str, Any]:
     """Figures of one endpoint, the fields of `ArmComparison` first.
 
     ``ci_low``, ``ci_high`` and ``p_ancova`` rest on HC3. ``judged_by`` repeats the p and the interval that decide.
+    ``arrangements`` is None above what a float counts exactly.
     """
     arms = result.comparison.arms
     fit = result.ancova
+    test = result.permutation
     more = {
-        "ci_permutation_low": None if result.permutation_interval is None else result.permutation_interval.low,
-        "ci_permutation_high": None if result.permutation_interval is None else result.permutation_interval.high,
+        "ci_permutation_low": None if test.interval is None else test.interval.low,
+        "ci_permutation_high": None if test.interval is None else test.interval.high,
         "judged_by": _judged_by(result.judgement),
         "role": result.role,
         "p_holm": result.p_holm,
-        "permutations": result.permutations,
+        "permutations": test.permutations,
+        "arrangements": test.arrangements if test.arrangements <= COUNTED else None,
+        "permutation_exact": test.exact,
+        "permutation_least_p": test.least_p,
         "se": fit.se,
         "df": fit.df,
         "model_based": {

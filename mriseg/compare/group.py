@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mriseg.compare.ancova import Ancova, fit_ancova
+from mriseg.compare.arm_test import ArmTest, permute_arms
 from mriseg.compare.design import Common, common_columns
-from mriseg.compare.inversion import Permuted, invert_freedman_lane
-from mriseg.compare.permutation import freedman_lane, permutations_within
+from mriseg.compare.permutation import permutations_within
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.rank import hodges_lehmann
 from mriseg.compare.result import EndpointResult, Judgement
@@ -79,8 +79,7 @@ def compare_group(
             comparison=_comparison(names[i], trial, plan, fit, tests[i]),
             judgement=None if role == "exploratory" else _judgement(plan, fit, tests[i]),
             ancova=fit,
-            permutations=tests[i].permutations,
-            permutation_interval=tests[i].interval,
+            permutation=tests[i],
             p_holm=None,
             rows=tuple(int(r) for r in people[list(fit.rows)]),
             **_described(values.part(fit.rows, [i]), plan),
@@ -97,25 +96,22 @@ def _fit(values: _Values, column: int, plan: AnalysisPlan) -> Ancova:
 
 def _permute(
     values: _Values, fits: dict[int, Ancova], plan: AnalysisPlan, *, permutations: int, invert: bool
-) -> dict[int, Permuted]:
+) -> dict[int, ArmTest]:
     """Test every fitted endpoint; those whose ANCOVA rests on the same participants share their permutations."""
     shared: dict[tuple[int, ...], list[int]] = {}
     for i, fit in fits.items():
         shared.setdefault(fit.rows, []).append(i)
-    found: dict[int, Permuted] = {}
+    found: dict[int, ArmTest] = {}
     for rows, columns in shared.items():
         own = values.part(rows, columns)
         arrays = (own.followup, own.treated, own.baseline, own.common)
-        if invert:
-            tests = invert_freedman_lane(*arrays, alpha=plan.alpha, permutations=permutations, seed=plan.seed)
-        else:
-            ps = freedman_lane(*arrays, permutations=permutations, seed=plan.seed)
-            tests = [Permuted(p=float(p), interval=None, permutations=permutations) for p in ps]
+        alpha = plan.alpha if invert else None
+        tests = permute_arms(*arrays, alpha=alpha, permutations=permutations, seed=plan.seed)
         found |= dict(zip(columns, tests, strict=True))
     return found
 
 
-def _comparison(endpoint: Endpoint, trial: Trial, plan: AnalysisPlan, fit: Ancova, test: Permuted) -> ArmComparison:
+def _comparison(endpoint: Endpoint, trial: Trial, plan: AnalysisPlan, fit: Ancova, test: ArmTest) -> ArmComparison:
     return ArmComparison(
         region=endpoint.region,
         metric=endpoint.metric,
@@ -128,24 +124,26 @@ def _comparison(endpoint: Endpoint, trial: Trial, plan: AnalysisPlan, fit: Ancov
         p_ancova=fit.p,
         p_permutation=test.p,
         detectable_effect=fit.detectable,
-        method=_method(plan, fit, test.permutations),
+        method=_method(plan, fit, test),
     )
 
 
-def _judgement(plan: AnalysisPlan, fit: Ancova, test: Permuted) -> Judgement:
+def _judgement(plan: AnalysisPlan, fit: Ancova, test: ArmTest) -> Judgement:
     """Take what the plan lets judge; HC3 where no permutation was drawn."""
     if plan.judged_by == "hc3" or test.interval is None:
         return Judgement(method="hc3", p=fit.p, interval=fit.effect)
     return Judgement(method="permutation", p=test.p, interval=test.interval)
 
 
-def _method(plan: AnalysisPlan, fit: Ancova, permutations: int) -> str:
+def _method(plan: AnalysisPlan, fit: Ancova, test: ArmTest) -> str:
     baseline = ["baseline"] if fit.adjusted_for_baseline else []
     model = ", ".join(["arm", *baseline, *plan.covariates, *plan.strata])
     within = " within strata" if plan.strata else ""
+    drawn = f"Freedman-Lane test with {test.permutations} permutations{within}, seed {plan.seed}"
+    exact = f"exact permutation test over all {test.arrangements} arrangements of the arms{within}"
     return (
         f"ANCOVA of {plan.followup} on {model}; HC3 standard error, t with {fit.df} degrees of freedom; "
-        f"Freedman-Lane test with {permutations} permutations{within}, seed {plan.seed}"
+        f"{exact if test.exact else drawn}"
     )
 
 

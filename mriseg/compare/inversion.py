@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,21 @@ class Permuted:
     p: float
     interval: Interval | None
     permutations: int
+
+
+class Test(Protocol):
+    """A test of any effect of the arm, with the estimate and about one standard error of it."""
+
+    @property
+    def estimate(self) -> float:
+        """Coefficient of the arm."""
+
+    @property
+    def error(self) -> float:
+        """About one standard error of the estimate."""
+
+    def p(self, effect: float) -> float:
+        """Two-sided p of the hypothesis that the arm adds ``effect``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,7 +120,7 @@ def invert_freedman_lane(
     if permutations == 0:
         return [Permuted(p=np.nan, interval=None, permutations=0)] * followup.shape[1]
     products = _products(clear(followup, treated, baseline, common), common, permutations=permutations, seed=seed)
-    return [_invert(q, alpha) for q in products]
+    return [Permuted(p=q.p(0.0), interval=invert(q, alpha), permutations=len(q.arm)) for q in products]
 
 
 def _products(cleared: Cleared, common: Common, *, permutations: int, seed: int) -> list[_Products]:
@@ -130,20 +146,20 @@ def _products(cleared: Cleared, common: Common, *, permutations: int, seed: int)
     ]
 
 
-def _invert(products: _Products, alpha: float) -> Permuted:
-    low, high = (_end(products, side, alpha) for side in (-1, 1))
-    interval = Interval(estimate=products.estimate, low=low, high=high)
-    return Permuted(p=products.p(0.0), interval=interval, permutations=len(products.arm))
+def invert(test: Test, alpha: float) -> Interval:
+    """Interval of all effects that a test does not reject; an end is NaN where none is found."""
+    low, high = (_end(test, side, alpha) for side in (-1, 1))
+    return Interval(estimate=test.estimate, low=low, high=high)
 
 
-def _end(products: _Products, side: int, alpha: float) -> float:
+def _end(test: Test, side: int, alpha: float) -> float:
     """Outermost effect on one side (-1 below, 1 above) that is not rejected; NaN where none is found."""
-    inner = products.estimate
-    reach = (inner + side * steps * products.error for steps in (NEAR, FARTHEST))
-    outer = next((effect for effect in reach if products.p(effect) <= alpha), None)
+    inner = test.estimate
+    reach = (inner + side * steps * test.error for steps in (NEAR, FARTHEST))
+    outer = next((effect for effect in reach if test.p(effect) <= alpha), None)
     if outer is None:
         return float("nan")
     for _ in range(STEPS):
         middle = (inner + outer) / 2
-        inner, outer = (inner, middle) if products.p(middle) <= alpha else (middle, outer)
+        inner, outer = (inner, middle) if test.p(middle) <= alpha else (middle, outer)
     return (inner + outer) / 2

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mriseg.compare.arm_test import permute_arms
 from mriseg.compare.design import common_columns
 from mriseg.compare.endpoints import complete_rows
 from mriseg.compare.events import smallest_regions
-from mriseg.compare.permutation import freedman_lane, permutations_within
+from mriseg.compare.permutation import permutations_within
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.rank import hodges_lehmann
 from mriseg.compare.trial import Trial
@@ -79,12 +80,13 @@ def _compare_scores(
     values = np.column_stack(list(scores.values()))
     common = common_columns(trial.people[rows], plan)
     count = permutations_within(plan.permutations, *values.shape)
-    p = freedman_lane(values, treated, np.zeros_like(values), common, permutations=count, seed=plan.seed)
+    flat = np.zeros_like(values)
+    tests = permute_arms(values, treated, flat, common, alpha=None, permutations=count, seed=plan.seed)
     return {
         name: {
             "means": (float(v[~treated].mean()), float(v[treated].mean())),
             "shift": hodges_lehmann(v[~treated], v[treated], alpha=plan.alpha),
-            "p_permutation": float(p_i),
+            "p_permutation": test.p,
         }
-        for (name, v), p_i in zip(scores.items(), p, strict=True)
+        for (name, v), test in zip(scores.items(), tests, strict=True)
     }

@@ -9,11 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from mriseg.compare.design import known_text, numbers_in
+from mriseg.compare.design import numbers_in
+from mriseg.compare.people import yes_no
 from mriseg.compare.plan import AnalysisPlan
-from mriseg.compare.tables import yes_no
 from mriseg.compare.trial import Availability, Trial
 from mriseg.errors import AnalysisError
+from mriseg.words import known
+
+MOST_LEVELS = 12  # a column of more different words is left out of table 1
 
 
 def missingness(trial: Trial, plan: AnalysisPlan) -> dict[str, Any]:
@@ -96,7 +99,8 @@ def per_protocol(trial: Trial, plan: AnalysisPlan) -> npt.NDArray[np.bool_] | No
 def table_one(trial: Trial, plan: AnalysisPlan) -> tuple[dict[str, Any], ...]:
     """Baseline of all randomised by arm: numbers as mean, SD, median and quartiles, text as counts; no tests.
 
-    Each row names ``variable``, ``level`` ('' for a number) and under each arm the figures with the number known.
+    Each row names ``variable``, ``level`` ('' for a number) and under each arm the figures with the number known; a row
+    of a column that is mostly numbers and holds other text has no arms, and says so in ``refused``.
     """
     skipped = {"participant_id", "randomised", plan.per_protocol}
     rows: list[dict[str, Any]] = []
@@ -109,17 +113,21 @@ def table_one(trial: Trial, plan: AnalysisPlan) -> tuple[dict[str, Any], ...]:
 
 
 def _table_rows(name: str, column: pd.Series[Any], trial: Trial, plan: AnalysisPlan) -> list[dict[str, Any]]:
-    text = known_text(column)
-    known = (text != "").to_numpy(dtype=bool)
-    numbers = numbers_in(text)
     arms = _arms(trial, plan)
+    try:
+        numbers = numbers_in(column, f"{name} of")
+    except AnalysisError as error:
+        return [{"variable": name, "level": "", "arms": {}, "refused": str(error)}]
     if numbers is not None:
-        return [{"variable": name, "level": "", "arms": {a: _spread(numbers[r & known]) for a, r in arms.items()}}]
-    levels = sorted(set(text[known]))
-    if len(levels) > 12:
+        found = np.isfinite(numbers)
+        return [{"variable": name, "level": "", "arms": {a: _spread(numbers[r & found]) for a, r in arms.items()}}]
+    text = known(column)
+    levels = sorted(set(text) - {""})
+    if len(levels) > MOST_LEVELS:
         return []
+    answered = (text != "").to_numpy(dtype=bool)
     return [
-        {"variable": name, "level": level, "arms": {a: _share(text[r & known] == level) for a, r in arms.items()}}
+        {"variable": name, "level": level, "arms": {a: _share(text[r & answered] == level) for a, r in arms.items()}}
         for level in levels
     ]
 

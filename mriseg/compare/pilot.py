@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mriseg.compare.columns import Column, Combination, TableMap, to_regions
+from mriseg.compare.design import independent
 from mriseg.compare.plan import Endpoint
-from mriseg.compare.tables import as_text, check_values
+from mriseg.compare.tables import check_values, two_units
 from mriseg.errors import AnalysisError
-from mriseg.types import FloatArray
+from mriseg.types import FloatArray, RowState
+from mriseg.words import known, some, word
 
 PARTS = ("MT", "cMF", "LT", "cLF")
 COMPARTMENTS = {"MFTC": PARTS[:2], "LFTC": PARTS[2:], "FT": PARTS}
@@ -72,11 +74,19 @@ class Pilot:
         return float((self.followup - self.baseline).mean())
 
     @property
+    def columns(self) -> int:
+        """Columns of the regression of follow-up on baseline: 2, or 1 where baseline does not vary and is dropped."""
+        return len(independent(self._design)[0])
+
+    @property
     def residual_sd(self) -> float:
         """SD of follow-up around its regression on baseline, in ``unit``."""
-        design = np.column_stack([np.ones_like(self.baseline), self.baseline])
-        residual = self.followup - design @ np.linalg.lstsq(design, self.followup, rcond=None)[0]
-        return float(np.sqrt((residual**2).sum() / (len(residual) - 2)))
+        residual = self.followup - self._design @ np.linalg.lstsq(self._design, self.followup, rcond=None)[0]
+        return float(np.sqrt((residual**2).sum() / (len(residual) - self.columns)))
+
+    @property
+    def _design(self) -> FloatArray:
+        return np.column_stack([np.ones_like(self.baseline), self.baseline])
 
 
 def is_readings(table: pd.DataFrame) -> bool:
@@ -88,13 +98,13 @@ def select_rows(table: pd.DataFrame, where: Sequence[str]) -> pd.DataFrame:
     """Rows that meet every condition ``COLUMN=VALUE,VALUE``; numbers compare as numbers, so that 2 equals 2.0."""
     for condition in where:
         column, separator, wanted = condition.partition("=")
-        if not separator or column.strip() not in table:
-            known = ", ".join(map(str, table.columns[:12]))
+        if not separator or word(column) not in table:
+            columns = ", ".join(map(str, table.columns[:12]))
             raise AnalysisError(
-                f"The condition {condition!r} is not COLUMN=VALUE,VALUE with one of the columns {known}."
+                f"The condition {condition!r} is not COLUMN=VALUE,VALUE with one of the columns {columns}."
             )
-        cells = as_text(table[column.strip()]).map(_comparable)
-        table = table[cells.isin([_comparable(v.strip()) for v in wanted.split(",")])]
+        cells = known(table[word(column)]).map(_comparable)
+        table = table[cells.isin([_comparable(word(v)) for v in wanted.split(",")])]
     return table
 
 
@@ -116,28 +126,39 @@ def build_pilot(
         Cells as text. Of the OAI readings the visits are months: "0", "12".
     endpoint : Endpoint
     baseline, followup : str
-        Visit ids.
+        Visit ids, two different ones.
     where : sequence of str
         Conditions ``COLUMN=VALUE,VALUE`` on columns of the table.
 
     Raises
     ------
     AnalysisError
-        Fewer than ten knees remain.
+        Fewer than ten knees remain, the values come in two units, or follow-up follows from
+        baseline exactly.
     """
+    if baseline == followup:
+        raise AnalysisError(f"Baseline and follow-up of the pilot are both {baseline!r}; a change needs two visits.")
     rows = select_rows(table, where)
     long = check_values(to_regions(rows, READINGS, "the pilot") if is_readings(table) else rows, "the pilot")
     long = long[(long["region"] == endpoint.region) & (long["metric"] == endpoint.metric)]
-    long = long[(long["state"] == "measured") & long["value"].notna()]
-    pairs = long.pivot(index=["participant_id", "side"], columns="visit", values="value").reindex(
-        columns=[baseline, followup]
-    )
-    pairs = pairs.dropna().sort_index()
+    visits, waits = sorted(set(long["visit"])), int((long["state"] == RowState.NEEDS_REVIEW).sum())
+    long = long[(long["state"] == RowState.MEASURED) & long["value"].notna()]
+    refused = two_units(long)
+    if refused:
+        raise AnalysisError(f"The pilot, {endpoint}: {refused[endpoint.region, endpoint.metric]}")
+    pairs = long.pivot(index=["participant_id", "side"], columns="visit", values="value")
+    pairs = pairs.reindex(columns=[baseline, followup]).dropna().sort_index()
     if len(pairs) < LEAST_KNEES:
+        waiting = f" {waits} row(s) of it wait for a review." if waits else ""
         raise AnalysisError(
             f"The pilot holds {len(pairs)} knees with {endpoint} at both {baseline!r} and {followup!r}; "
-            f"at least {LEAST_KNEES} are needed."
+            f"at least {LEAST_KNEES} are needed. It has the visits {some(visits) or 'none'}.{waiting}"
         )
     values = pairs.to_numpy(dtype=np.float64)
     unit = str(long["unit"].iloc[0])
-    return Pilot(endpoint=endpoint, unit=unit, baseline=values[:, 0].copy(), followup=values[:, 1].copy())
+    pilot = Pilot(endpoint=endpoint, unit=unit, baseline=values[:, 0].copy(), followup=values[:, 1].copy())
+    if pilot.residual_sd <= 1e-9 * np.ptp(values):
+        raise AnalysisError(
+            f"The pilot's {endpoint} follows from its baseline exactly: there is no scatter to plan with."
+        )
+    return pilot

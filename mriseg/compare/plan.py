@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mriseg.errors import AnalysisError
+from mriseg.words import word
+
+Word = Annotated[str, BeforeValidator(lambda text: word(text) if isinstance(text, str) else text)]
 
 
 class Endpoint(BaseModel):
@@ -16,8 +20,8 @@ class Endpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
+    region: Word = Field(min_length=1)
+    metric: Word = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -27,7 +31,7 @@ class Endpoint(BaseModel):
         region, separator, metric = value.partition(":")
         if not separator:
             raise ValueError(f"an endpoint is written REGION:METRIC, for example FT:dAB; found {value!r}")
-        return {"region": region.strip(), "metric": metric.strip()}
+        return {"region": region, "metric": metric}
 
     def __str__(self) -> str:
         return f"{self.region}:{self.metric}"
@@ -70,19 +74,19 @@ class AnalysisPlan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: str = Field("FT", min_length=1)
-    metric: str = Field("dAB", min_length=1)
-    baseline: str = "baseline"
-    followup: str = "month6"
-    visits: tuple[str, ...] = ()
-    reference: str = "control"
-    treated: str = "treated"
-    covariates: tuple[str, ...] = ()
-    strata: tuple[str, ...] = ()
+    region: Word = Field("FT", min_length=1)
+    metric: Word = Field("dAB", min_length=1)
+    baseline: Word = "baseline"
+    followup: Word = "month6"
+    visits: tuple[Word, ...] = ()
+    reference: Word = "control"
+    treated: Word = "treated"
+    covariates: tuple[Word, ...] = ()
+    strata: tuple[Word, ...] = ()
     secondary: tuple[Endpoint, ...] = ()
-    per_protocol: str | None = None
+    per_protocol: Word | None = None
     include_needs_review: bool = False
-    new_denudation_mm2: float = Field(0.0, ge=0)
+    new_denudation_mm2: float = Field(0.0, ge=0, allow_inf_nan=False)
     judged_by: Literal["permutation", "hc3"] = "permutation"
     alpha: float = Field(0.05, gt=0, lt=0.5)
     power: float = Field(0.8, gt=0.5, lt=1)
@@ -99,14 +103,22 @@ class AnalysisPlan(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.reference == self.treated:
+        if self.reference.casefold() == self.treated.casefold():
             raise ValueError(f"reference and treated are both {self.reference!r}")
         if self.baseline == self.followup:
             raise ValueError(f"baseline and followup are both {self.baseline!r}")
         if set(self.covariates) & set(self.strata):
             raise ValueError(f"both a covariate and a stratum: {sorted(set(self.covariates) & set(self.strata))}")
+        if len(set(self.covariates)) < len(self.covariates) or len(set(self.strata)) < len(self.strata):
+            raise ValueError("a covariate or a stratum is named twice")
         if self.primary in self.secondary or len(set(self.secondary)) < len(self.secondary):
             raise ValueError("secondary names the primary endpoint, or one endpoint twice")
+        least = 1 / (1 + self.permutations)
+        if self.judged_by == "permutation" and self.alpha < least < 1:
+            raise ValueError(
+                f"{self.permutations} permutations give no p below {least:.2g}, so that nothing can reach alpha "
+                f"{self.alpha:g}; expected at least {math.ceil(1 / self.alpha - 1e-9) - 1}, or 0 for HC3"
+            )
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -17,6 +17,8 @@ from mriseg.types import FloatArray
 
 LARGEST = 5000
 BLOCK = 2_000_000
+CLEAR = 3.0  # Monte-Carlo errors from the power aimed at, beyond which a size is judged
+MOST_DRAWN = 10_000_000  # knees drawn to judge one size
 
 
 class Effect(StrEnum):
@@ -59,10 +61,15 @@ class Scenario:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 <= self.dropout < 1 and self.time > 0 and self.trials >= 100):
+        if not (0 <= self.dropout < 1 and 0 < self.time < np.inf and self.trials >= 100):
             raise AnalysisError(
-                "Dropout lies between 0 and 1, follow-up is positive, and at least 100 trials are needed."
+                "Dropout lies between 0 and 1, follow-up is positive, and at least 100 trials are needed; found "
+                f"{self.dropout}, {self.time} and {self.trials}."
             )
+        if not np.isfinite(self.halted):
+            raise AnalysisError(f"The effect is a share of the mean growth, such as 0.5; found {self.halted}.")
+        if not (0 < self.alpha < 1 and 0 < self.power < 1):
+            raise AnalysisError(f"Alpha and power lie between 0 and 1; found {self.alpha} and {self.power}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +91,8 @@ def difference(pilot: Pilot, scenario: Scenario) -> float:
 
 def power_at(pilot: Pilot, scenario: Scenario, per_arm: int) -> PowerPoint:
     """Power and detectable difference of a trial of ``per_arm`` randomised participants an arm."""
-    trials = simulate(pilot, scenario, per_arm, treated_differently=scenario.effect is Effect.PROPORTIONAL)
-    null = trials if scenario.effect is Effect.SHIFT else simulate(pilot, scenario, per_arm, treated_differently=False)
-    shift = difference(pilot, scenario) if scenario.effect is Effect.SHIFT else 0.0
-    simulated = float((trials.p(-shift, hc3=scenario.judged_by == "hc3") <= scenario.alpha).mean())
+    null = simulate(pilot, scenario, per_arm, treated_differently=False)
+    simulated = _simulated_power(pilot, scenario, per_arm, null)
     se, df = _error(pilot, scenario, per_arm)
     return PowerPoint(
         per_arm=per_arm,
@@ -101,6 +106,16 @@ def power_at(pilot: Pilot, scenario: Scenario, per_arm: int) -> PowerPoint:
     )
 
 
+def _simulated_power(pilot: Pilot, scenario: Scenario, per_arm: int, null: Batch | None = None) -> float:
+    """Share of the simulated trials that find the effect; ``null`` are those without one, where they are at hand."""
+    if scenario.effect is Effect.PROPORTIONAL:
+        trials, shift = simulate(pilot, scenario, per_arm, treated_differently=True), 0.0
+    else:
+        trials = simulate(pilot, scenario, per_arm, treated_differently=False) if null is None else null
+        shift = difference(pilot, scenario)
+    return float((trials.p(-shift, hc3=scenario.judged_by == "hc3") <= scenario.alpha).mean())
+
+
 def power_by_t(pilot: Pilot, scenario: Scenario, per_arm: int) -> float:
     """Power by the t distribution with the residual SD of the pilot; nothing is simulated."""
     se, df = _error(pilot, scenario, per_arm)
@@ -110,7 +125,7 @@ def power_by_t(pilot: Pilot, scenario: Scenario, per_arm: int) -> float:
 def _error(pilot: Pilot, scenario: Scenario, per_arm: int) -> tuple[float, int]:
     """Standard error of the difference and its degrees of freedom, after the expected dropout."""
     left = per_arm * (1 - scenario.dropout)
-    return pilot.residual_sd * (2 / left) ** 0.5, max(1, round(2 * left) - 3)
+    return pilot.residual_sd * (2 / left) ** 0.5, max(1, round(2 * left) - 1 - pilot.columns)
 
 
 def simulate(pilot: Pilot, scenario: Scenario, per_arm: int, *, treated_differently: bool) -> Batch:
@@ -163,11 +178,15 @@ def _detectable(null: Batch, scenario: Scenario, upper: float) -> float:
 
 
 def sample_size(pilot: Pilot, scenario: Scenario, *, simulated: bool = True) -> int | None:
-    """Participants an arm that reach the power aimed at, dropout included; None above 5000 an arm."""
+    """Participants an arm that reach the power aimed at, dropout included; None above 5000 an arm.
+
+    Where the power of a size lies within the Monte-Carlo error of the one aimed at, more trials than planned are drawn.
+    """
 
     def reached(per_arm: int) -> bool:
-        power = power_at(pilot, scenario, per_arm).simulated if simulated else power_by_t(pilot, scenario, per_arm)
-        return power >= scenario.power
+        if simulated:
+            return _reaches(pilot, scenario, per_arm)
+        return power_by_t(pilot, scenario, per_arm) >= scenario.power
 
     low, high = 3, 8
     while not reached(high):
@@ -178,6 +197,17 @@ def sample_size(pilot: Pilot, scenario: Scenario, *, simulated: bool = True) -> 
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle, high)
     return high
+
+
+def _reaches(pilot: Pilot, scenario: Scenario, per_arm: int) -> bool:
+    """Whether trials of one size reach the power aimed at, from as many of them as it takes to tell."""
+    trials, aim = scenario.trials, scenario.power
+    while True:
+        power = _simulated_power(pilot, replace(scenario, trials=trials), per_arm)
+        clear = abs(power - aim) > CLEAR * (aim * (1 - aim) / trials) ** 0.5
+        if clear or 4 * trials * 2 * per_arm > MOST_DRAWN:
+            return power >= aim
+        trials *= 4
 
 
 def power_curve(pilot: Pilot, scenario: Scenario, sizes: FloatArray | list[int]) -> list[PowerPoint]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,9 +11,10 @@ import pandas as pd
 from scipy import stats
 
 from mriseg.compare.interval import Interval
-from mriseg.compare.tables import check_values
+from mriseg.compare.tables import check_values, two_units
 from mriseg.errors import AnalysisError
-from mriseg.types import FloatArray
+from mriseg.types import FloatArray, RowState
+from mriseg.words import some, word
 
 LEAST_KNEES = 3
 
@@ -149,21 +151,49 @@ def repeatability_table(values: pd.DataFrame, scans: Sequence[str] = ()) -> pd.D
     Returns
     -------
     DataFrame
-        region, metric, unit, the fields of `Repeatability`, and ``note`` where an endpoint could not be analysed.
+        region, metric, unit, the fields of `Repeatability`, and ``note`` where an endpoint could not be analysed, or
+        not with all its knees.
+
+    Raises
+    ------
+    AnalysisError
+        The table is wrong, a scan is named twice or absent, or no endpoint at all can be analysed.
     """
     table = check_values(values, "The table of repeat scans")
-    names = list(scans) or list(dict.fromkeys(table["visit"]))
+    names = list(map(word, scans)) or list(dict.fromkeys(table["visit"]))
     absent = [s for s in names if s not in set(table["visit"])]
-    if absent or len(names) < 2:
-        raise AnalysisError(f"Repeats need two visits of the table; asked for {', '.join(names)}, absent {absent}.")
-    good = table[table["state"] == "measured"]
+    if absent or len(set(names)) < max(2, len(names)):
+        raise AnalysisError(
+            f"Repeats need two different visits of the table; asked for {', '.join(names)}, absent {absent}. "
+            f"The table holds {some(sorted(set(table['visit'])))}."
+        )
+    asked, refused = table[table["visit"].isin(names)], two_units(table)
     rows = []
-    for (region, metric), part in good.groupby(["region", "metric"], sort=False):
-        wide = part.pivot(index=["participant_id", "side"], columns="visit", values="value").reindex(columns=names)
+    for (region, metric), part in asked.groupby(["region", "metric"], sort=False):
         head = {"region": region, "metric": metric, "unit": part["unit"].iloc[0]}
         try:
-            figures = asdict(repeatability(wide.dropna().to_numpy(dtype=np.float64)))
-            rows.append({**head, **figures, "note": ""})
+            if (str(region), str(metric)) in refused:
+                raise AnalysisError(refused[str(region), str(metric)])
+            rows.append({**head, **_analyse(part, names)})
         except AnalysisError as error:
             rows.append({**head, "note": str(error)})
+    if all("sdc" not in row for row in rows):
+        raise AnalysisError(f"No endpoint can be analysed: {rows[0]['region']}:{rows[0]['metric']}: {rows[0]['note']}")
     return pd.DataFrame(rows)
+
+
+def _analyse(part: pd.DataFrame, names: list[str]) -> dict[str, object]:
+    """Figures of one endpoint, with a note on what was left out; the same note ends the reason where there are none."""
+    measured = part["value"].where(part["state"] == RowState.MEASURED)
+    wide = part.assign(value=measured).pivot(index=["participant_id", "side"], columns="visit", values="value")
+    complete = wide.reindex(columns=names).dropna().to_numpy(dtype=np.float64)
+    states = Counter(part.loc[measured.isna(), "state"])
+    rows = " and ".join(f"{n} row(s) {state}" for state, n in sorted(states.items()))
+    left_out = len(wide) - len(complete)
+    note = f"{left_out} of {len(wide)} knees left out" + (f": {rows}." if rows else ".") if left_out else ""
+    if states[RowState.NEEDS_REVIEW]:
+        note += " Accept the label maps that wait for a review."
+    try:
+        return {**asdict(repeatability(complete)), "note": note}
+    except AnalysisError as error:
+        raise AnalysisError(f"{error} {note}".rstrip()) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mriseg.compare.ancova import Ancova
+from mriseg.compare.arm_test import ArmTest
 from mriseg.compare.interval import Interval
 from mriseg.compare.plan import AnalysisPlan, Endpoint
 from mriseg.compare.trial import Trial
@@ -30,9 +31,10 @@ class Judgement:
 class EndpointResult:
     """One endpoint compared between the arms.
 
-    ``judgement`` and ``permutation_interval`` are given for primary and secondaries; nothing judges an exploratory
-    endpoint. ``p_holm`` is given for declared secondaries alone. ``log1p`` is the same ANCOVA on log(1 + value), None
-    where a value is negative. ``rows`` are the indices of the participants that entered, in the order of the trial.
+    ``judgement`` and the interval of ``permutation`` are given for primary and secondaries; nothing judges an
+    exploratory endpoint. ``p_holm`` is given for declared secondaries alone. ``log1p`` is the same ANCOVA on
+    log(1 + value), None where a value is negative. ``rows`` are the indices of the participants that entered, in the
+    order of the trial.
     """
 
     endpoint: Endpoint
@@ -42,8 +44,7 @@ class EndpointResult:
     ancova: Ancova
     shift: Interval
     within: tuple[ArmChange, ArmChange]
-    permutations: int
-    permutation_interval: Interval | None
+    permutation: ArmTest
     p_holm: float | None
     log1p: Ancova | None
     rows: tuple[int, ...]

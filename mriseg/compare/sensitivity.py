@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.result import EndpointResult
 from mriseg.compare.trial import Trial
 from mriseg.errors import AnalysisError
+
+log = logging.getLogger(__name__)
 
 
 def sensitivity_analyses(trial: Trial, plan: AnalysisPlan, sdc: pd.DataFrame | None) -> dict[str, Any]:
@@ -43,6 +46,9 @@ def _or_reason(analysis: Callable[[], Any]) -> Any:
         return analysis()
     except AnalysisError as error:
         return {"refused": str(error)}
+    except Exception as error:  # the primary result is known by now, and may not be lost with one beside it
+        log.exception("an analysis beside the primary one failed")
+        return {"refused": f"unexpected {type(error).__name__}, a defect of mriseg"}
 
 
 def _per_protocol(trial: Trial, plan: AnalysisPlan) -> EndpointResult:

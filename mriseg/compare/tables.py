@@ -2,56 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from mriseg.errors import AnalysisError
+from mriseg.delimited import read_cells, with_names
+from mriseg.errors import AnalysisError, TableError
+from mriseg.types import FloatArray, RowState
+from mriseg.words import known, parse_numbers, side_of, some, spelt_twice, unit_of, why_no_number, words
 
 KEY = ["participant_id", "visit", "side", "region", "metric"]
-YES = frozenset({"yes", "y", "true", "1"})
-NO = frozenset({"no", "n", "false", "0"})
+OPTIONAL = {"side": "", "unit": "", "state": str(RowState.MEASURED)}
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a delimited text file (tab, comma or semicolon, by its first line); every cell stays text, blanks are ''."""
+    """Read a delimited text file by `mriseg.delimited.read_cells`; every cell stays text, blanks are ''."""
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            head = stream.readline()
-        delimiter = max("\t,;", key=head.count)
-        frame = pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except OSError as error:
-        raise AnalysisError(f"{path} cannot be read ({error.strerror}).") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise AnalysisError(f"{path} is not a table of text columns: {error}") from None
-    frame.columns = frame.columns.str.strip()
-    return frame
+        return read_cells(path)
+    except TableError as error:
+        raise AnalysisError(str(error)) from None
 
 
-def need_columns(frame: pd.DataFrame, columns: list[str], name: str) -> None:
-    """Refuse a table that lacks one of ``columns``."""
-    absent = [column for column in columns if column not in frame]
+def need_columns(frame: pd.DataFrame, columns: list[str], name: str, optional: Iterable[str] = ()) -> pd.DataFrame:
+    """Return a table whose headers are spelt as ``columns`` and ``optional`` are; without one of ``columns`` refuse."""
+    try:
+        table = with_names(frame, [*columns, *optional], name)
+    except TableError as error:
+        raise AnalysisError(str(error)) from None
+    absent = [column for column in columns if column not in table]
     if absent:
-        found = ", ".join(map(str, frame.columns))
+        found = ", ".join(map(str, table.columns))
         raise AnalysisError(f"{name} lacks the column(s) {', '.join(absent)}; found {found}.")
-
-
-def some(items: list[str], most: int = 5) -> str:
-    """Name the first few of ``items`` and say how many more there are."""
-    rest = len(items) - most
-    return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def as_text(column: pd.Series[Any]) -> pd.Series[str]:
-    """Cells as text without blanks around them; what is not known is ''."""
-    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    return table
 
 
 def clean_ids(column: pd.Series[Any]) -> pd.Series[str]:
     """Participant ids without blanks around them and with the prefix ``sub-``, so that 01 and sub-01 are one."""
-    text = as_text(column)
-    return text.where(text.str.startswith("sub-") | (text == ""), "sub-" + text)
+    text = known(column)
+    bare = text.where(~text.str.casefold().str.startswith("sub-"), text.str[4:])
+    return bare.where(text == "", "sub-" + bare)
+
+
+def read_numbers(column: pd.Series[Any], places: pd.Series[str]) -> FloatArray:
+    """Values of a column, NaN where missing; a cell that is no number is refused by its place and with a hint."""
+    values, wrong = parse_numbers(column)
+    if wrong.any():
+        first = int(wrong.argmax())
+        more = f"; so are {int(wrong.sum()) - 1} more cells" if wrong.sum() > 1 else ""
+        raise AnalysisError(f"{places.iloc[first]} {why_no_number(column.iloc[first])}{more}.")
+    return values
 
 
 def check_values(values: pd.DataFrame, name: str = "regions.tsv") -> pd.DataFrame:
@@ -67,97 +69,99 @@ def check_values(values: pd.DataFrame, name: str = "regions.tsv") -> pd.DataFram
     Returns
     -------
     DataFrame
-        The same rows with every column of ``regions.tsv``; ``value`` is float, NaN where blank.
+        The same rows with every column of ``regions.tsv``; ``value`` is float, NaN where blank, ``side`` L, R or ''.
+        A blank side is that of the participant's other rows.
 
     Raises
     ------
     AnalysisError
-        A column is missing, a value is not a number, or a row comes twice.
+        A column is missing, a value is not a number, a side or state is not known, a visit, region or metric is blank
+        or spelt in two ways, or a row comes twice.
     """
-    need_columns(values, ["participant_id", "visit", "region", "metric", "value"], name)
-    table = values.copy()
-    for column, default in (("side", ""), ("unit", ""), ("state", "measured")):
-        if column not in table:
-            table[column] = default
+    table = need_columns(values, ["participant_id", "visit", "region", "metric", "value"], name, OPTIONAL).copy()
+    for column, default in OPTIONAL.items():
+        table[column] = words(table[column]) if column in table else default
+    table["unit"] = table["unit"].map(unit_of)
     table["participant_id"] = clean_ids(table["participant_id"])
-    for column in ("visit", "side", "region", "metric", "unit", "state"):
-        table[column] = as_text(table[column])
-    text = as_text(table["value"]).str.lower()
-    table["value"] = pd.to_numeric(table["value"], errors="coerce").astype(float)
-    wrong = table["value"].isna() & ~text.isin(["", "nan", "na", "n/a", "."])
-    if wrong.any():
-        raise AnalysisError(
-            f"{name}: {_place(table[wrong].iloc[0])} has the value {text[wrong].iloc[0]!r}, not a number."
-        )
+    for column in ("visit", "region", "metric"):
+        table[column] = words(table[column])
+        refuse_two_spellings(table[column], f"{name}, column {column}")
+    _refuse_blanks(table, name)
+    places = f"{name}: " + _places(table)
+    table["value"] = read_numbers(table["value"], places + " has the value")
+    table["state"] = _states(table["state"], places)
+    table["side"] = _sides(table, places)
     twice = table.duplicated(KEY)
     if twice.any():
-        row = table[twice].iloc[0]
         raise AnalysisError(
-            f"{name}: {_place(row)} comes more than once ({int(twice.sum())} surplus rows); expected one."
+            f"{places[twice].iloc[0]} comes more than once ({int(twice.sum())} surplus rows); expected one."
         )
     return table
 
 
-def _place(row: pd.Series[str]) -> str:
-    return f"{row['participant_id']}, visit {row['visit']}, {row['region']} {row['metric']}"
+def _places(table: pd.DataFrame) -> pd.Series[str]:
+    """Say of each row where it is: participant, visit and endpoint."""
+    where = table["participant_id"] + ", visit " + table["visit"] + ", " + table["region"] + " " + table["metric"]
+    return where.astype(object)
 
 
-def check_participants(participants: pd.DataFrame, name: str = "participants.tsv") -> pd.DataFrame:
-    """Check ``participants.tsv``: one row a participant, and no arm in it. Returns it with cleaned ids."""
-    need_columns(participants, ["participant_id"], name)
-    arms = [column for column in participants.columns if str(column).lower() in {"arm", "allocation", "treatment"}]
-    if arms:
+def _refuse_blanks(table: pd.DataFrame, name: str) -> None:
+    for column in ("participant_id", "visit", "region", "metric"):
+        blank = table[column] == ""
+        if blank.any():
+            raise AnalysisError(
+                f"{name}: {int(blank.sum())} row(s) have no {column}, first {_places(table[blank]).iloc[0]}."
+            )
+
+
+def _states(column: pd.Series[str], places: pd.Series[str]) -> pd.Series[str]:
+    """Spell states as `RowState` does."""
+    states = column.str.casefold()
+    strange = ~states.isin([str(s) for s in RowState])
+    if strange.any():
         raise AnalysisError(
-            f"{name} holds the column {arms[0]!r}; the arm belongs only into the allocation file, outside the study."
+            f"{places[strange].iloc[0]}: the table holds the state(s) {some(sorted(set(column[strange])))}; "
+            f"expected {', '.join(sorted(RowState))}."
         )
-    table = participants.copy()
-    table["participant_id"] = clean_ids(table["participant_id"])
-    twice = sorted(set(table.loc[table.duplicated("participant_id"), "participant_id"]))
+    return states
+
+
+def _sides(table: pd.DataFrame, places: pd.Series[str]) -> pd.Series[str]:
+    """L or R; a blank one is that of the participant's other rows, and refused where those name both knees."""
+    text = known(table["side"])
+    read = {cell: side_of(cell) for cell in set(text)}
+    strange = (text != "") & text.map(lambda cell: read[cell] is None).astype(bool)
+    if strange.any():
+        raise AnalysisError(f"{places[strange].iloc[0]} has the side {text[strange].iloc[0]!r}; expected L or R.")
+    sides = text.map(lambda cell: str(read[cell] or "")).astype(object)
+    if not (sides == "").any():
+        return sides
+    named = sides.where(sides != "").groupby(table["participant_id"])
+    unclear = (sides == "") & (named.transform("nunique") > 1)
+    if unclear.any():
+        raise AnalysisError(f"{places[unclear].iloc[0]} has no side, and both knees of this participant are measured.")
+    return sides.where(sides != "", named.transform("first").fillna(""))
+
+
+def refuse_two_spellings(column: pd.Series[str], where: str) -> None:
+    """Refuse a column in which one word is spelt in two ways: by case, or one number as 1 and 1.0."""
+    twice = spelt_twice(column)
     if twice:
-        raise AnalysisError(f"{name} lists {some(twice)} more than once; expected one row a participant.")
-    return table
+        counts = " and ".join(f"{text!r} ({int((column == text).sum())} rows)" for text in twice)
+        raise AnalysisError(f"{where}: holds {counts}. Spell it in one way, or name two things differently.")
 
 
-def check_allocation(
-    allocation: pd.DataFrame, arms: tuple[str, str], name: str = "The allocation file"
-) -> dict[str, str]:
-    """Return participant -> arm.
+def two_units(table: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Name the endpoints (region, metric) of a checked table whose values come in more than one unit, and say which.
 
-    Raises
-    ------
-    AnalysisError
-        A participant comes twice or has no arm, or the arms are not exactly ``arms`` (reference, treated).
+    Rows without a value say nothing about the unit.
     """
-    need_columns(allocation, ["participant_id", "arm"], name)
-    ids = clean_ids(allocation["participant_id"])
-    labels = as_text(allocation["arm"])
-    ids, labels = (column[(ids != "") | (labels != "")] for column in (ids, labels))  # empty lines of a spreadsheet
-    if (ids == "").any():
-        raise AnalysisError(f"{name} gives an arm ({labels[ids == ''].iloc[0]}) to a blank participant_id.")
-    twice = sorted(set(ids[ids.duplicated()]))
-    if twice:
-        raise AnalysisError(f"{name} lists {some(twice)} more than once; expected one arm a participant.")
-    blank = sorted(ids[labels == ""])
-    if blank:
-        raise AnalysisError(f"{name} gives no arm for {some(blank)}.")
-    found = sorted(set(labels))
-    if len(found) > 2:
-        raise AnalysisError(
-            f"{name} holds {len(found)} arms ({', '.join(found)}); a comparison takes two. "
-            "Make one plan and one file for each pair of arms."
-        )
-    if set(found) != set(arms):
-        raise AnalysisError(
-            f"{name} holds the arm(s) {', '.join(found) or 'none'}; "
-            f"the plan names {arms[0]} (reference) and {arms[1]} (treated)."
-        )
-    return dict(zip(ids, labels, strict=True))
-
-
-def yes_no(column: pd.Series[str], name: str) -> pd.Series[bool]:
-    """Turn a yes/no column into booleans; blank counts as no, anything else is refused."""
-    text = as_text(column).str.lower()
-    wrong = sorted(set(text) - YES - NO - {""})
-    if wrong:
-        raise AnalysisError(f"The column {name} holds {some(wrong)}; expected yes or no.")
-    return text.isin(YES)
+    held = table[np.isfinite(table["value"].to_numpy(dtype=np.float64))]
+    counts = held.groupby(["region", "metric", "unit"], sort=True).size().reset_index(name="rows")
+    several = counts[counts.duplicated(["region", "metric"], keep=False)]
+    return {
+        (str(region), str(metric)): "Its values come in more than one unit: "
+        + ", ".join(f"{unit or 'none'} ({rows} rows)" for unit, rows in zip(part["unit"], part["rows"], strict=True))
+        + ". Bring them to one."
+        for (region, metric), part in several.groupby(["region", "metric"])
+    }

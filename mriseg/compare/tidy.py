@@ -24,7 +24,9 @@ DICTIONARY = {
         "p_ancova": ("", "two-sided p of the arm, HC3"),
         "ci_permutation_low": ("unit", "lower end of the permutation interval; blank where exploratory or unbounded"),
         "ci_permutation_high": ("unit", "upper end of the permutation interval; blank where exploratory or unbounded"),
-        "p_permutation": ("", "two-sided Freedman-Lane p"),
+        "p_permutation": ("", "two-sided permutation p, exact or Freedman-Lane"),
+        "permutations": ("", "arrangements or random permutations that the p rests on"),
+        "permutation_exact": ("", "1 where these are all arrangements of the arms, so that the p is exact"),
         "judged_by": ("", "permutation or hc3: whose p and interval decide; blank where exploratory"),
         "p_holm": ("", "the p that decides, adjusted over declared secondaries; blank elsewhere"),
         "detectable_effect": ("unit", "smallest true difference found with the planned power"),
@@ -56,8 +58,10 @@ def endpoints_table(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for r in (comparison.primary, *comparison.secondary, *comparison.exploratory):
         c, fit = r.comparison, r.ancova
-        ends = (r.permutation_interval.low, r.permutation_interval.high) if r.permutation_interval else (None, None)
-        tests = [c.p_ancova, *ends, c.p_permutation, r.judgement.method if r.judgement else None, r.p_holm]
+        span = r.permutation.interval
+        ends = (span.low, span.high) if span else (None, None)
+        drawn = [r.permutation.permutations, int(r.permutation.exact)]
+        tests = [c.p_ancova, *ends, c.p_permutation, *drawn, r.judgement.method if r.judgement else None, r.p_holm]
         figures = [c.estimate, c.ci_low, c.ci_high, *tests, c.detectable_effect]
         means = [m.estimate for m in fit.means]
         shift = [r.shift.estimate, r.shift.low, r.shift.high]

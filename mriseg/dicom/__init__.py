@@ -1,10 +1,13 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
+from mriseg.dicom.account import Account, alike, listed
 from mriseg.dicom.anatomy import side_from_anatomy
+from mriseg.dicom.archives import archive_of
 from mriseg.dicom.deidentify import Deidentified, deidentify
 from mriseg.dicom.export import export, export_all, write_checked
 from mriseg.dicom.filenames import distinct_path, find_shown, names_behind, shown
-from mriseg.dicom.naming import public_uid
+from mriseg.dicom.grouping import echo_key, echo_numbers
+from mriseg.dicom.naming import public_uid, uid_mark
 from mriseg.dicom.protocol import Deviation, Severity, compare_protocol
 from mriseg.dicom.pseudonyms import Pseudonyms, read_secret
 from mriseg.dicom.records import Plane, Refusal, RefusalKind, SeriesHeader
@@ -12,11 +15,11 @@ from mriseg.dicom.scan import Scan, matching_volume, scan
 from mriseg.dicom.seg_reading import read_seg
 from mriseg.dicom.seg_writing import write_seg
 from mriseg.dicom.sidecar import sidecar
-from mriseg.dicom.sources import archive_of
 from mriseg.dicom.volumes import FoundVolume
 from mriseg.dicom.walk import find_files
 
 __all__ = [
+    "Account",
     "Deidentified",
     "Deviation",
     "FoundVolume",
@@ -27,14 +30,18 @@ __all__ = [
     "Scan",
     "SeriesHeader",
     "Severity",
+    "alike",
     "archive_of",
     "compare_protocol",
     "deidentify",
     "distinct_path",
+    "echo_key",
+    "echo_numbers",
     "export",
     "export_all",
     "find_files",
     "find_shown",
+    "listed",
     "matching_volume",
     "names_behind",
     "public_uid",
@@ -44,6 +51,7 @@ __all__ = [
     "shown",
     "side_from_anatomy",
     "sidecar",
+    "uid_mark",
     "write_checked",
     "write_seg",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mriseg.dicom.naming import clean, describe
+from mriseg.dicom.real_world import real_world_mapping
 from mriseg.dicom.records import SeriesHeader
 from mriseg.dicom.stacks import Stack
 from mriseg.dicom.values import Get, moment, number, text, whole
@@ -51,6 +52,7 @@ def series_header(stack: Stack, get: Get) -> SeriesHeader:
         laterality_tag=tag,
         burned_in=text(get("BurnedInAnnotation")).upper() == "YES",
         lossy=text(get("LossyImageCompression")) == "01",
+        real_world=real_world_mapping(get),
         trial_subject=text(get("ClinicalTrialSubjectID")),
         trial_timepoint=text(get("ClinicalTrialTimePointID")),
         patient_key=patient_key(get),

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mriseg.dicom.groups import GE_COMPONENT, PHILIPS_SCALE_SLOPE, first_item, functional_groups
 from mriseg.dicom.records import Frame
-from mriseg.dicom.values import (
-    GE_COMPONENT,
-    PHILIPS_SCALE_SLOPE,
-    Get,
-    functional_groups,
-    number,
-    numbers,
-    text,
-    texts,
-    whole,
-)
+from mriseg.dicom.values import Get, number, numbers, text, texts, whole
 from mriseg.errors import DicomError
 
 COMPONENTS = {
@@ -39,7 +30,7 @@ SPLITTERS = (
 
 def per_frame(top: Get, count: int) -> list[Get]:
     """Return one look-up function a frame."""
-    shared = (top("SharedFunctionalGroupsSequence") or [None])[0]
+    shared = first_item(top("SharedFunctionalGroupsSequence"))
     items = list(top("PerFrameFunctionalGroupsSequence") or [])
     if not items and shared is None:
         return [top] * count
@@ -50,8 +41,8 @@ def per_frame(top: Get, count: int) -> list[Get]:
 
 def first_frame(top: Get) -> Get:
     """Return the look-up function of the first frame; that of the file where it holds one image."""
-    shared = (top("SharedFunctionalGroupsSequence") or [None])[0]
-    first = (top("PerFrameFunctionalGroupsSequence") or [None])[0]
+    shared = first_item(top("SharedFunctionalGroupsSequence"))
+    first = first_item(top("PerFrameFunctionalGroupsSequence"))
     return functional_groups(shared, first, top) if shared is not None or first is not None else top
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mriseg.dicom.records import Frame
+from mriseg.dicom.records import Frame, SeriesHeader
 from mriseg.types import FloatArray
 
 SAME_DIRECTION = 1e-3  # direction cosines closer than this belong to one stack
@@ -42,15 +42,32 @@ def repeated(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Return the sets of frames that share one position."""
     places: dict[object, list[Frame]] = defaultdict(list)
     for frame in frames:
-        places[_place(frame)].append(frame)
+        places[place(frame)].append(frame)
     return [same for same in places.values() if len(same) > 1]
 
 
 def kind(frame: Frame) -> tuple[object, ...]:
     """Everything in which two slices of one volume agree."""
     spacing = tuple(round(s, 4) for s in frame.pixel_spacing or ())
-    echo = None if frame.echo_ms is None else round(frame.echo_ms, 3)
+    echo = None if frame.echo_ms is None else echo_key(frame.echo_ms)
     return frame.image_type, frame.component, frame.echo_number, echo, frame.rows, frame.columns, spacing
+
+
+def echo_numbers(frames: Sequence[Frame | SeriesHeader]) -> dict[float, int]:
+    """Return echo time -> echo number; the order of times where the numbers of the header do not tell them apart."""
+    said: dict[float, set[int | None]] = defaultdict(set)
+    for frame in frames:
+        if frame.echo_ms is not None:
+            said[echo_key(frame.echo_ms)].add(frame.echo_number)
+    numbers = [min(found) for found in said.values() if None not in found and len(found) == 1]  # type: ignore[type-var]
+    if len(set(numbers)) == len(said):
+        return {time: next(iter(found)) or 0 for time, found in said.items()}
+    return {time: n for n, time in enumerate(sorted(said), 1)}
+
+
+def echo_key(echo_ms: float) -> float:
+    """Return an echo time as far as it tells echoes apart."""
+    return round(echo_ms, 3)
 
 
 def _direction(frame: Frame, known: list[FloatArray]) -> int:
@@ -65,8 +82,8 @@ def _direction(frame: Frame, known: list[FloatArray]) -> int:
     return len(known) - 1
 
 
-def _place(frame: Frame) -> object:
-    """Position to 0.01 mm; a frame without position is at a place of its own."""
+def place(frame: Frame) -> object:
+    """Return the position to 0.01 mm; a frame without position is at a place of its own."""
     if frame.position is None:
         return frame.path, frame.index
     return tuple(round(p, 2) for p in frame.position)
@@ -74,7 +91,7 @@ def _place(frame: Frame) -> object:
 
 def _by_repeat(frames: list[Frame]) -> list[list[Frame]]:
     """Part frames that repeat positions by the first header value, or pair of values, that tells the repeats apart."""
-    repeats = max(Counter(_place(f) for f in frames).values())
+    repeats = max(Counter(place(f) for f in frames).values())
     if repeats == 1:
         return [frames]
     names = [name for name, _ in frames[0].split]

@@ -89,6 +89,11 @@ def public_uid(uid: str) -> str:
     return f"2.25.{int.from_bytes(hashlib.sha256(uid.encode('utf-8', 'replace')).digest()[:16], 'big')}"
 
 
+def uid_mark(uid: str, digits: int = 4) -> str:
+    """Return the mark under which a series is named where its number does not tell it from others."""
+    return "#" + hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:digits]
+
+
 def stem(number: int | None, description: str, plane: str, parts: Sequence[str]) -> str:
     """Name one volume: ``s003_sag-3d-dess_e1``; ``parts`` are added where they are not empty."""
     words = describe(description) or plane

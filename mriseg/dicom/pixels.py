@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _rescale(frame: Frame, pixels: Pixels, out: Pixels) -> None:
 def _stored(pixels: Pixels, bits: int) -> Pixels:
     """Return pixels as they were meant: the sign is carried up, and values beyond the stored bits are refused."""
     unused = pixels.dtype.itemsize * 8 - bits
-    if not unused:
+    if not unused or pixels.dtype.kind == "f":
         return pixels
     if pixels.dtype.kind == "i":
         signed: Pixels = (pixels << unused) >> unused
@@ -111,8 +112,8 @@ def _decode(frames: Sequence[Frame]) -> Iterator[Pixels]:
         with open_dicom(first.path) as file:
             if first.raw is None:
                 check_codestreams(file, first)
-                indices = [max(f.index, 0) for f in frames]
-                yield from iter_pixels(file, indices=indices, raw=True)
+                with nullcontext(file) if not first.syntax else open_dicom(first.path, syntax=first.syntax) as truly:
+                    yield from iter_pixels(truly, indices=[max(f.index, 0) for f in frames], raw=True)
                 return
             for frame in frames:
                 offset, dtype, stored = frame.raw or first.raw

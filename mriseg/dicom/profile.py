@@ -49,8 +49,17 @@ KEPT = frozenset(
     MRTimingAndRelatedParametersSequence MRFOVGeometrySequence MREchoSequence MRModifierSequence
     MRImagingModifierSequence MRReceiveCoilSequence MRTransmitCoilSequence MRAveragesSequence MRDiffusionSequence
     DiffusionGradientDirectionSequence CardiacSynchronizationSequence TemporalPositionSequence
+    RealWorldValueMappingSequence RealWorldValueSlope RealWorldValueIntercept RealWorldValueFirstValueMapped
+    RealWorldValueLastValueMapped DoubleFloatRealWorldValueFirstValueMapped DoubleFloatRealWorldValueLastValueMapped
+    RealWorldValueLUTData MeasurementUnitsCodeSequence CodeValue CodingSchemeDesignator
     """.split()  # noqa: SIM905
 )
+
+# Codes of UCUM for what MR measures; any other text of a unit could be anything.
+UNITS = {
+    "1", "ms", "s", "us", "mm", "cm", "mm2/s", "um2/s", "10*-6.mm2/s", "/s", "s-1", "%", "Hz", "ppm", "T", "mT", "rad",
+    "deg", "m/s", "cm/s", "mm/s", "kPa", "ml/min", "[arb'U]", "{counts}", "{ratio}",
+}  # fmt: skip
 
 # Code strings whose defined terms are not technical words; the value must be one of these.
 TERMS = {
@@ -71,6 +80,8 @@ TERMS = {
     "RescaleType": {"US", "HU", "NORMALIZED"},
     "DimensionOrganizationType": {"3D", "3D_TEMPORAL", "TILED_FULL", "TILED_SPARSE"},
     "ContentQualification": {"PRODUCT", "RESEARCH", "SERVICE"},
+    "CodeValue": UNITS,
+    "CodingSchemeDesignator": {"UCUM"},
 }
 CODE_WORDS = frozenset(
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from mriseg.dicom.filenames import shown
 from mriseg.types import Side
@@ -24,10 +25,11 @@ class Plane(StrEnum):
 
 
 class RefusalKind(StrEnum):
-    """Why something was not turned into a volume; only the first two are no reason to worry."""
+    """Why something was not turned into a volume; only the first three are no reason to worry."""
 
     NOT_DICOM = "not-dicom"
     NOT_MR = "not-mr"
+    COPY = "copy"
     UNREADABLE = "unreadable"
     HOSTILE = "hostile"
     GEOMETRY = "geometry"
@@ -35,7 +37,7 @@ class RefusalKind(StrEnum):
     @property
     def harmless(self) -> bool:
         """Whether a folder is expected to hold such files."""
-        return self in (RefusalKind.NOT_DICOM, RefusalKind.NOT_MR)
+        return self in (RefusalKind.NOT_DICOM, RefusalKind.NOT_MR, RefusalKind.COPY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +54,16 @@ class Refusal:
     kind : RefusalKind
     files : tuple of str
         All files concerned, named alike.
+    what, advice : str
+        What a file is that was passed over, and what can be done with it; "" where it was not passed over.
     """
 
     name: str
     reason: str
     kind: RefusalKind
     files: tuple[str, ...] = ()
+    what: str = ""
+    advice: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
@@ -81,6 +87,8 @@ class SeriesHeader:
         Columns, rows, slices.
     laterality : Side or None
         Where the header names one side; ``laterality_tag`` is the attribute it came from.
+    real_world : tuple of dict
+        What pixel values mean in physical units (:mod:`mriseg.dicom.real_world`); never applied.
     patient_key : str
         Groups files of one patient; maps to a participant through the manifest only. Identifying.
     acquired : datetime or None
@@ -117,6 +125,7 @@ class SeriesHeader:
     laterality_tag: str
     burned_in: bool
     lossy: bool
+    real_world: tuple[dict[str, Any], ...]
     description: str = field(repr=False)
     protocol: str = field(repr=False)
     trial_subject: str = field(repr=False)
@@ -143,7 +152,8 @@ class Frame:
     (temporal position, acquisition, b-value...), by name. ``pixels_at`` is the byte offset of the pixel data,
     ``reference_uid`` names the frame of reference, ``raw`` is (byte offset, numpy dtype, bits stored) of
     uncompressed pixels that can be read without parsing the file again. ``damage`` says why the pixels cannot
-    be complete.
+    be complete, ``syntax`` is the transfer syntax that they were found to be in where
+    the file says another one.
     """
 
     path: Path
@@ -170,6 +180,7 @@ class Frame:
     reference_uid: str
     in_acquisition: int | None
     damage: str = ""
+    syntax: str = ""
 
     @property
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -61,27 +61,40 @@ def check_shear(positions: FloatArray, axes: FloatArray, along: FloatArray) -> N
         )
 
 
-def check_numbers(frames: Sequence[Frame], spacing: float) -> list[str]:
-    """What a reader should know about a stack that is regular all the same."""
-    notes = []
+def check_numbers(frames: Sequence[Frame], spacing: float, in_series: Collection[int] = ()) -> list[str]:
+    """What a reader should know about a stack that is regular all the same.
+
+    Raises
+    ------
+    DicomError
+        Where every second slice, or more, is missing: the distance is a multiple of what the header says, and the
+        instance numbers step by as many, over numbers that no other image of the series bears.
+    """
     if len(frames) == 1:
-        notes.append("a single slice; its thickness is taken from the header")
-    between = frames[0].between_mm
-    if len(frames) > 1 and between and abs(abs(between) - spacing) > UNEVEN * spacing:
-        ratio = spacing / abs(between)
-        if ratio > 1.5 and abs(ratio - round(ratio)) < 0.02 and _strides(frames) > 1:
+        return ["a single slice; its thickness is taken from the header"]
+    first = frames[0]
+    between = abs(first.between_mm or 0.0)
+    stride = _stride(frames, in_series)
+    for said, tag in ((between, "SpacingBetweenSlices"), (first.thickness_mm or 0.0, "SliceThickness")):
+        ratio = spacing / said if said > 0 else 0.0
+        whole = ratio > 1.5 and abs(ratio - round(ratio)) < UNEVEN
+        # A gap as wide as a slice is common: a thickness alone proves nothing unless the numbers step alike.
+        if whole and stride > 1 and (said == between or stride % round(ratio) == 0):
             raise DicomError(
-                f"slices are missing: they lie {spacing:.2f} mm apart, the header says {abs(between):.2f} mm, "
-                "and their numbers have gaps."
+                f"slices are missing: they lie {spacing:.2f} mm apart, the header says {said:.2f} mm ({tag}), and "
+                f"their numbers step by {stride}. Copy the missing ones."
             )
-        notes.append(f"slices lie {spacing:.3f} mm apart, the header says {abs(between):.3f} mm")
-    return notes
+    if between and abs(between - spacing) > UNEVEN * spacing:
+        return [f"slices lie {spacing:.3f} mm apart, the header says {between:.3f} mm"]
+    return []
 
 
-def _strides(frames: Sequence[Frame]) -> int:
-    """Smallest step between instance numbers of neighbours; 1 where unknown."""
-    numbers = [f.instance for f in frames]
-    if None in numbers:
+def _stride(frames: Sequence[Frame], in_series: Collection[int]) -> int:
+    """Smallest step between instance numbers of neighbours; 1 where unknown, or where other images fill all gaps."""
+    numbers = [f.instance for f in frames if f.instance is not None]
+    if len(numbers) < len(frames):
+        return 1
+    if set(range(min(numbers), max(numbers) + 1)) <= set(in_series):
         return 1
     return int(np.abs(np.diff(np.array(numbers, dtype=float))).min())
 

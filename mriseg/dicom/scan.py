@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from mriseg.dicom.account import Account
 from mriseg.dicom.headers import FileHeader, read_header
+from mriseg.dicom.lost import LostFile, lost_by_series
 from mriseg.dicom.naming import unique
 from mriseg.dicom.records import Refusal
+from mriseg.dicom.series import Series, by_series
 from mriseg.dicom.sources import quiet
 from mriseg.dicom.volumes import FoundVolume, volumes_of
 from mriseg.dicom.walk import find_files, refuse
@@ -24,10 +27,19 @@ THREADS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scan:
-    """Everything that a folder holds: volumes by series number, and what was refused."""
+    """Everything that a folder holds: volumes by series number, and what was refused.
+
+    ``files_read`` counts the files that were read as MR images, whether a volume was made of them or not.
+    """
 
     volumes: tuple[FoundVolume, ...]
     refused: tuple[Refusal, ...]
+    files_read: int = 0
+
+    @property
+    def account(self) -> Account:
+        """What became of every file."""
+        return Account(read=self.files_read, refused=self.refused)
 
 
 def scan(root: Path) -> Scan:
@@ -39,17 +51,33 @@ def scan(root: Path) -> Scan:
         Where ``root`` does not exist. Everything wrong below it is a :class:`Refusal`.
     """
     paths, refused = find_files(root)
-    series: dict[str, list[FileHeader]] = defaultdict(list)
+    headers: list[FileHeader] = []
+    lost: list[LostFile] = []
     with quiet(), ThreadPoolExecutor(THREADS) as pool:
         for path, found in zip(paths, pool.map(_try_header, paths), strict=True):
             if isinstance(found, FileHeader):
-                series[found.series_uid].append(found)
+                headers.append(found)
             else:
-                refused.append(refuse(path, root, found))
-        volumes = [v for headers in series.values() for v in volumes_of(headers, root, refused)]
+                lost.append(LostFile(path=path, error=found))
+        series = by_series(headers)
+        among = _lost_among(lost, series)
+        missed = {each.path for group in among.values() for each in group}
+        refused += [refuse(each.path, root, each.error, among_slices=each.path in missed) for each in lost]
+        volumes = [v for n, each in enumerate(series) for v in volumes_of(each, root, refused, among.get(n, ()))]
     volumes.sort(key=lambda v: (v.header.series_number or 0, v.name, v.header.echo_ms or 0.0, v.series_uid))
     names = unique([v.name for v in volumes])
-    return Scan(volumes=tuple(_renamed(v, n) for v, n in zip(volumes, names, strict=True)), refused=tuple(refused))
+    return Scan(
+        volumes=tuple(_renamed(v, n) for v, n in zip(volumes, names, strict=True)),
+        refused=tuple(refused),
+        files_read=len(headers),
+    )
+
+
+def _lost_among(lost: Sequence[LostFile], series: Sequence[Series]) -> dict[int, list[LostFile]]:
+    """Return the lost files that lie among the single slices of each series."""
+    files = [(header, n) for n, each in enumerate(series) for header in each.headers]
+    slices = {header.frames[0].path: n for header, n in files if header.frames[0].index < 0}
+    return lost_by_series(lost, slices, {header.series_uid: n for header, n in files if header.series_uid})
 
 
 def _try_header(path: Path) -> FileHeader | DicomError:

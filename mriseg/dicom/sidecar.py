@@ -49,6 +49,7 @@ def sidecar(found: FoundVolume, **extra: Any) -> dict[str, Any]:
         "shape": list(header.shape),
         "spacing_mm": [round(s, 6) for s in header.spacing_mm],
         "rescale": {"slope": first.slope, "intercept": first.intercept, "philips_scale_slope": first.philips_slope},
+        "real_world_value_mapping": list(header.real_world),
         "lossy": header.lossy,
         "burned_in_text": header.burned_in,
         "notes": list(found.notes),

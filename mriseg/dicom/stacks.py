@@ -6,7 +6,7 @@ acquisition. Their distance comes from positions, never from SliceThickness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,17 +48,20 @@ class Stack:
         return columns, rows, slices
 
 
-def build(frames: Sequence[Frame]) -> Stack:
+def build(frames: Sequence[Frame], in_series: Collection[int] = ()) -> Stack:
     """Order frames along their normal and lay a grid through them.
+
+    ``in_series`` holds all instance numbers of the series: those of other volumes explain gaps in the numbers.
 
     Raises
     ------
     DicomError
         Where positions are missing, repeated, unevenly spaced or sheared, or directions differ; slices are named.
     """
-    damaged = next((f for f in frames if f.damage), None)
+    damaged = [f for f in frames if f.damage]
     if damaged:
-        raise DicomError(f"{damaged.label} is {damaged.damage}.")
+        what = f"{damaged[0].label} is" if len(damaged) == 1 else f"{len(damaged)} images ({names(damaged)}) are"
+        raise DicomError(f"{what} {damaged[0].damage}.")
     first = frames[0]
     if first.rows * first.columns * len(frames) > MAX_VOXELS:
         raise DicomError(
@@ -87,7 +90,8 @@ def build(frames: Sequence[Frame]) -> Stack:
     affine[:3, 1] = axes[1] * rows_mm
     affine[:3, 2] = axes[2] * spacing
     affine[:3, 3] = positions[0]
-    return _stack(ordered, RAS_LPS @ affine, plane=_plane(axes[2]), placed=True, notes=check_numbers(ordered, spacing))
+    notes = check_numbers(ordered, spacing, in_series)
+    return _stack(ordered, RAS_LPS @ affine, plane=_plane(axes[2]), placed=True, notes=notes)
 
 
 def _stack(frames: Sequence[Frame], affine: FloatArray, *, plane: Plane, placed: bool, notes: Sequence[str]) -> Stack:

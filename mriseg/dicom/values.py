@@ -9,46 +9,27 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-PHILIPS_SCALE_SLOPE = 0x2005100E
-GE_COMPONENT = 0x0043102F
-
-Get = Callable[[str | int], Any]
+PrivateTag = tuple[int, str, int]
+Key = str | int | PrivateTag
+Get = Callable[[Key], Any]
 
 
 def getter(dataset: Dataset) -> Get:
-    """Return a function from keyword or tag to value; None where absent or not readable."""
+    """Return a function from keyword, tag or private tag to value; None where absent or not readable.
 
-    def get(key: str | int) -> Any:
+    A private tag is a group, the creator who must have reserved it, and the last two digits of the element.
+    """
+
+    def get(key: Key) -> Any:
         try:
+            if isinstance(key, tuple):
+                group, creator, element = key
+                return dataset.private_block(group, creator)[element].value
             return dataset[key].value if key in dataset else None
         except Exception:  # pydicom converts lazily and raises whatever the damaged value leads to
             return None
 
     return get
-
-
-def functional_groups(shared: Dataset | None, frame: Dataset | None, top: Get) -> Get:
-    """Return a function that looks a value up in one frame, then in what all frames share, then in the file."""
-    values: dict[str | int, Any] = {}
-    for item in (shared, frame):
-        if item is not None:
-            _flatten(item, values, depth=3)
-
-    def get(key: str | int) -> Any:
-        value = values.get(key)
-        return top(key) if value is None else value
-
-    return get
-
-
-def _flatten(item: Dataset, values: dict[str | int, Any], depth: int) -> None:
-    """Collect the values of the first item of each sequence in ``item``, by keyword, private ones by tag."""
-    for element in item:
-        if element.VR == "SQ":
-            if depth and element.value:
-                _flatten(element.value[0], values, depth - 1)
-        else:
-            values[element.keyword or int(element.tag)] = element.value
 
 
 def text(value: Any) -> str:

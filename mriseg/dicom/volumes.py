@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mriseg.dicom.account import listed
 from mriseg.dicom.content import holds_two_knees
 from mriseg.dicom.describe import patient_key, series_header
-from mriseg.dicom.grouping import drop_copies, group, kind
+from mriseg.dicom.grouping import drop_copies, echo_key, echo_numbers, group, kind
 from mriseg.dicom.headers import FileHeader
+from mriseg.dicom.lost import LostFile
 from mriseg.dicom.naming import stem
 from mriseg.dicom.pixels import read_pixels
 from mriseg.dicom.records import Frame, Refusal, RefusalKind, SeriesHeader
+from mriseg.dicom.series import Series
 from mriseg.dicom.stacks import Stack, build
 from mriseg.dicom.values import text
 from mriseg.dicom.walk import relative_name
 from mriseg.errors import DicomError
-from mriseg.types import Volume
+from mriseg.types import Grid, Volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +53,11 @@ class FoundVolume:
     stack: Stack = field(repr=False)
     copies: tuple[tuple[Frame, Frame], ...] = field(repr=False, default=())
 
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie."""
+        return self.stack.grid
+
     def read(self, *, allow_unplaced: bool = False) -> Volume:
         """Decode the pixels, rescaled, on the grid that the headers describe.
 
@@ -71,39 +79,57 @@ class FoundVolume:
         return volume
 
 
-def volumes_of(headers: Sequence[FileHeader], root: Path, refused: list[Refusal]) -> Iterator[FoundVolume]:
+def volumes_of(
+    series: Series, root: Path, refused: list[Refusal], lost: Sequence[LostFile] = ()
+) -> Iterator[FoundVolume]:
     """Yield the volumes of one series; add to ``refused`` what is none.
 
-    What is left of a stack of which a part was refused is refused too: it is a piece of a knee that looks whole.
+    What is left of a stack of which a part was refused is refused too: it is a piece of a knee that looks whole. So are
+    slices among which files lie that cannot be read (``lost``).
     """
+    headers = series.headers
     by_file = {f.path: h for h in headers for f in h.frames}
     frames, copies = drop_copies([f for h in headers for f in h.frames])
 
     def refuse(slices: Sequence[Frame], reason: str) -> None:
         files = tuple(sorted({relative_name(f.path, root) for f in slices}))
-        refused.append(Refusal(name=files[0], reason=reason, kind=RefusalKind.GEOMETRY, files=files))
+        because = f"{series.note}; {reason}" if series.note else reason
+        refused.append(Refusal(name=files[0], reason=because, kind=RefusalKind.GEOMETRY, files=files))
 
     mixed = _mixed(headers)
     if mixed:
         refuse(frames, mixed)
         return
-    echoes = sorted({f.echo_ms for f in frames if f.echo_ms is not None})
+    in_series = frozenset(f.instance for f in frames if f.instance is not None)
     stacks, torn = [], set()
     for candidate in group(frames):
         kept = {id(f) for f in candidate}
         pairs = tuple(pair for pair in copies if id(pair[0]) in kept)
         try:
-            stack = build(candidate)
+            stack = build(candidate, in_series)
             _check_copies(pairs)
             stacks.append((stack, pairs))
         except DicomError as error:
             refuse(candidate, str(error))
             torn.add(kind(candidate[0]))
+    if lost and stacks:
+        refuse([f for stack, _ in stacks for f in stack.frames], _missed(lost, root))
+        return
+    echoes = echo_numbers(frames)
     for stack, pairs in stacks:
         if kind(stack.frames[0]) in torn:
             refuse(stack.frames, "the other slices of this stack were refused; a part of it is no volume.")
         else:
-            yield _found(stack, pairs, by_file[stack.frames[0].path], echoes, len(frames))
+            file = by_file[stack.frames[0].path]
+            yield _found(stack, pairs, file, note=series.note, echoes=echoes, in_series=len(frames))
+
+
+def _missed(lost: Sequence[LostFile], root: Path) -> str:
+    names = listed([relative_name(each.path, root) for each in lost], 6)
+    return (
+        f"slices may be missing: {len(lost)} files that lie among them cannot be read ({names}). "
+        "Copy them again, or take them out where they are none of its slices."
+    )
 
 
 def _mixed(headers: Sequence[FileHeader]) -> str:
@@ -123,17 +149,24 @@ def _check_copies(pairs: Sequence[tuple[Frame, Frame]]) -> None:
 
 
 def _found(
-    stack: Stack, copies: tuple[tuple[Frame, Frame], ...], file: FileHeader, echoes: Sequence[float], in_series: int
+    stack: Stack,
+    copies: tuple[tuple[Frame, Frame], ...],
+    file: FileHeader,
+    *,
+    note: str,
+    echoes: Mapping[float, int],
+    in_series: int,
 ) -> FoundVolume:
     header = series_header(stack, file.get)
     first = stack.frames[0]
     echo = ""
     if len(echoes) > 1 and first.echo_ms is not None:
-        echo = f"e{echoes.index(first.echo_ms) + 1}"
+        echo = f"e{sorted(echoes).index(echo_key(first.echo_ms)) + 1}"
+        header = replace(header, echo_number=echoes[echo_key(first.echo_ms)])
     component = "" if first.component == "magnitude" else first.component[:4]
     derived = "derived" if header.derived else ""
     localizer = "localizer" if header.localizer else ""
-    notes = list(stack.notes)
+    notes = [note, *stack.notes] if note else list(stack.notes)
     if copies:
         notes.append(f"{len(copies)} files are copies of slices that are there already; not used")
     claimed = first.in_acquisition

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
+from mriseg.dicom.archives import MAX_DEPTH, is_archive, leads_out, members
+from mriseg.dicom.contents import CopyError, NotDicomError, NotMrError, PassedOverError
+from mriseg.dicom.encoding import HostileFileError
 from mriseg.dicom.filenames import shown_path
-from mriseg.dicom.headers import NotMrError
 from mriseg.dicom.records import Refusal, RefusalKind
-from mriseg.dicom.sources import HostileFileError, NotDicomError, members
 from mriseg.errors import DicomError
+
+DICOM_ENDINGS = {".dcm", ".dicom", ".ima"}
 
 
 def find_files(root: Path) -> tuple[list[Path], list[Refusal]]:
@@ -27,10 +31,12 @@ def find_files(root: Path) -> tuple[list[Path], list[Refusal]]:
     return list(_walk(root, refused)), refused
 
 
-def refuse(path: Path, root: Path, error: Exception) -> Refusal:
-    """Record that a file was not used."""
+def refuse(path: Path, root: Path, error: Exception, *, among_slices: bool = False) -> Refusal:
+    """Record that a file was not used; one that lies among slices is missed there, whatever it holds now."""
     reason = str(error) if isinstance(error, DicomError) else "the file cannot be read or written."
-    return _refusal(path, root, reason, _kind(error))
+    what, advice = (error.what, error.advice) if isinstance(error, PassedOverError) else ("", "")
+    kind = RefusalKind.UNREADABLE if among_slices else _kind(path, error)
+    return replace(_refusal(path, root, reason, kind), what=what, advice=advice)
 
 
 def _walk(root: Path, refused: list[Refusal]) -> Iterator[Path]:
@@ -64,31 +70,32 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _expand(path: Path, root: Path, refused: list[Refusal]) -> Iterator[Path]:
-    """Yield a file, or the members of an archive."""
-    if path.suffix.lower() != ".zip":
+def _expand(path: Path, root: Path, refused: list[Refusal], depth: int = 0) -> Iterator[Path]:
+    """Yield a file, or the members of an archive, also of one inside another."""
+    if not is_archive(path) or depth > MAX_DEPTH:
         yield path
         return
     try:
         names = members(path)
     except (DicomError, OSError) as error:
-        refused.append(_refusal(path, root, str(error), _kind(error)))
+        refused.append(refuse(path, root, error))
         return
     for name in names:
-        pure = PurePosixPath(name)
-        # A name that does not stay below the archive could make us read a file of this computer.
-        if pure.is_absolute() or ".." in pure.parts or "\0" in name or pure.as_posix() != name:
-            refused.append(
-                _refusal(path, root, "a member has a name that leads out of the archive.", RefusalKind.HOSTILE)
-            )
+        if leads_out(name):
+            text = "a member has a name that leads out of the archive."
+            refused.append(_refusal(path, root, text, RefusalKind.HOSTILE))
         else:
-            yield path / name
+            yield from _expand(path / name, root, refused, depth + 1)
 
 
-def _kind(error: Exception) -> RefusalKind:
+def _kind(path: Path, error: Exception) -> RefusalKind:
+    """Whether it is no reason to worry; what is named as DICOM and is none, is one."""
+    if isinstance(error, NotDicomError):
+        named = path.suffix.lower() in DICOM_ENDINGS and not path.name.startswith(".")
+        return RefusalKind.UNREADABLE if named else RefusalKind.NOT_DICOM
     kinds: dict[type[Exception], RefusalKind] = {
-        NotDicomError: RefusalKind.NOT_DICOM,
         NotMrError: RefusalKind.NOT_MR,
+        CopyError: RefusalKind.COPY,
         HostileFileError: RefusalKind.HOSTILE,
     }
     return kinds.get(type(error), RefusalKind.UNREADABLE)

@@ -39,7 +39,8 @@ class Cartilage:
     column_mm : array, (V,)
         Height of cartilage in a short column on the bone, smoothed; see :func:`cover_field`.
     thickness_mm : array, (V,)
-        Distance from this visit's own bone edge below the vertex to the articular surface; inf without any.
+        Distance from this visit's own bone edge below the vertex to the articular surface; inf where there is none
+        as near as cartilage can be thick.
     along_normal_mm : array, (V,)
         The same along the normal of the bone to the first articular surface, as a cross-check; NaN where there is none
         within reach.
@@ -69,10 +70,11 @@ def cartilage_on(surface: Surface, fields: VisitFields, own: Surface, outer: Sur
     joint, joint_area = _articular(near, surface, fields)
     distance, _ = closest_points(surface.vertices_mm, joint)
     offset = _offset(surface, fields, own)
+    thickness = np.maximum(distance + offset, 0.0)
     voxels = np.argwhere(fields.cartilage).astype(np.float64)
     return Cartilage(
-        column_mm=_columns(surface, fields),
-        thickness_mm=np.maximum(distance + offset, 0.0),
+        column_mm=_columns(surface, fields, offset),
+        thickness_mm=np.where(thickness <= MOST_MM, thickness, np.inf),  # farther off lies another plate
         along_normal_mm=np.maximum(_along_normal(surface, fields, bound_mm=BOUND * distance + BOUND_MM) + offset, 0.0),
         outer_mm=joint.vertices_mm,
         outer_area_mm2=joint_area,
@@ -107,12 +109,17 @@ def _offset(surface: Surface, fields: VisitFields, own: Surface) -> FloatArray:
     return np.where(above, height, -height)
 
 
-def _columns(surface: Surface, fields: VisitFields) -> FloatArray:
-    """Integral of the smoothed cartilage label along the normal of each vertex (V,), mm."""
+def _columns(surface: Surface, fields: VisitFields, offset: FloatArray) -> FloatArray:
+    """Integral of the smoothed cartilage label along the normal of each vertex (V,), mm.
+
+    The columns stand on this visit's own bone, ``offset`` (V,) below the shared surface: they are so short that a
+    shared surface a quarter of a millimetre off would bare thin cartilage, of the visit that differs most from the
+    others first.
+    """
     normals = vertex_normals(surface)
     total = np.zeros(len(surface.vertices_mm))
     for height in HEIGHTS_MM:
-        points = fields.to_visit.apply(surface.vertices_mm + height * normals)
+        points = fields.to_visit.apply(surface.vertices_mm + (height - offset)[:, None] * normals)
         total += sample(fields.occupancy, fields.grid, points, outside=0.0)
     return total * STEP_MM
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from mriseg.geometry import apply_affine, crop, isotropic_grid, thin
+from mriseg.geometry import apply_affine, box_corners, crop, grid_corners, in_view, isotropic_grid, thin
 from mriseg.surfaces import smooth_field
 from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap, RigidTransform
 
@@ -51,9 +51,8 @@ def label_points(labels: LabelMap, label: int) -> FloatArray:
     box = boxes[label - 1] if len(boxes) >= label else None
     if box is None:
         return np.empty((0, 3))
-    ends = [(float(part.start), float(part.stop - 1)) for part in box]
-    corners = np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T
-    return apply_affine(labels.grid.affine, corners)
+    low, high = np.array([(part.start, part.stop - 1) for part in box], dtype=np.float64).T
+    return apply_affine(labels.grid.affine, box_corners(low, high))
 
 
 def crop_around(labels: LabelMap, points_mm: FloatArray, *, margin_mm: float) -> LabelMap:
@@ -109,3 +108,22 @@ def mean_on_grid(
     half = isotropic_grid(points_mm, spacing_mm, margin_mm=0.0)
     total = sum(on_grid(field, grid, to_visit, half) for field, grid, to_visit in fields)
     return np.asarray(total / len(fields), dtype=np.float64), half
+
+
+def mean_of_seen(
+    sampled: Sequence[FloatArray], shown_on: Sequence[tuple[Grid, RigidTransform]], half: Grid
+) -> FloatArray:
+    """Mean (I, J, K) of fields ``sampled`` on ``half``, at each point over the visits that show it.
+
+    ``shown_on`` holds the grid of each visit and the motion from the common space to it. Where no visit shows a point
+    all count, as beyond its edge a field merely goes on.
+    """
+    if all(in_view(grid, motion.apply(grid_corners(half))).all() for grid, motion in shown_on):
+        return np.asarray(sum(sampled) / len(sampled), dtype=np.float64)
+    index = np.indices(half.shape, dtype=np.float64).reshape(3, -1).T
+    points = apply_affine(half.affine, index)
+    seen = [in_view(grid, motion.apply(points)).reshape(half.shape) for grid, motion in shown_on]
+    count = np.sum(seen, axis=0)
+    weight = [np.where(count == 0, 1, part) for part in seen]
+    total = sum(field * share for field, share in zip(sampled, weight, strict=True))
+    return np.asarray(total / np.where(count == 0, len(sampled), count), dtype=np.float64)

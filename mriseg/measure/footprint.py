@@ -23,6 +23,7 @@ BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteop
 POSSIBLE = 0.4  # atlas coverage down to which a lesion may reach across the edge
 SURE_MM2 = 10.0
 MARGIN_POINTS = 12  # some millimetres of the margin to either side
+MARGIN_REACH_MM = 15.0  # half of the widest loss along the edge of a plate that carries cartilage
 ISLAND_MM2 = 100.0
 HOLE_MM2 = 200.0
 
@@ -120,16 +121,25 @@ def _rim(
     loss = bare & wide & (sure[parts] >= SURE_MM2)
     outside = ~total | (bare & ~loss & (coverage < SURE))
     margin = total & ~uncovered & _beside(outside, graph)
-    return np.asarray(bare & at_edge & ~(loss & _within(margin, coverage, surface.vertices_mm)))
+    return np.asarray(
+        bare & at_edge & ~(loss & _within(margin, coverage, surface.vertices_mm, components(total, graph)))
+    )
 
 
-def _within(margin: Array, coverage: FloatArray, vertices_mm: FloatArray) -> Array:
-    """Vertices (V,) bool no less likely covered than the least likely part of the cartilage ``margin`` near them."""
-    if not margin.any():
-        return np.ones(len(margin), dtype=bool)
-    _, near = KDTree(vertices_mm[margin]).query(vertices_mm, k=min(MARGIN_POINTS, int(margin.sum())), workers=2)
-    level = coverage[margin][np.reshape(near, (len(margin), -1))].min(axis=1)
-    return np.asarray(coverage >= level)
+def _within(margin: Array, coverage: FloatArray, vertices_mm: FloatArray, parts: IntArray) -> Array:
+    """Vertices (V,) bool no less likely covered than the least likely part of the cartilage ``margin`` near them.
+
+    Only the margin on the same connected part of tAB speaks, and none speaks farther than ``MARGIN_REACH_MM``: a bare
+    plate beside a sound one has no edge of cartilage.
+    """
+    within = np.ones(len(margin), dtype=bool)
+    for part in np.unique(parts[margin]):
+        here, edge = np.flatnonzero(parts == part), np.flatnonzero((parts == part) & margin)
+        nearest = list(range(1, 1 + min(MARGIN_POINTS, len(edge))))
+        distance, near = map(np.asarray, KDTree(vertices_mm[edge]).query(vertices_mm[here], k=nearest, workers=2))
+        level = coverage[edge][near].min(axis=1)
+        within[here] = (coverage[here] >= level) | (distance[:, 0] > MARGIN_REACH_MM)
+    return within
 
 
 def _beside(mask: Array, graph: sparse.csr_array) -> Array:
@@ -145,6 +155,32 @@ def bare_area(
     share = bare_share(surface, cover)
     size = np.bincount(parts, weights=share)
     return (parts > 0) & (size[parts] >= min_area_mm2)
+
+
+def bare_regions(
+    code: IntArray, cover: FloatArray, graph: sparse.csr_array, area: FloatArray, *, min_area_mm2: float
+) -> IntArray:
+    """Codes of the regions, of those in ``code`` (V,; 0 is none), that carry no cartilage.
+
+    ``cover`` (V,) is positive where cartilage covers the bone, ``area`` (V,) what each vertex stands for. Speckle that
+    covers less than ``min_area_mm2``, by itself or in a region, is none.
+    """
+    covered = _drop_small((cover > 0) & (code > 0), graph, area, min_area_mm2)
+    carried = np.bincount(code, weights=area * covered)
+    return np.asarray([n for n in np.unique(code[code > 0]) if carried[n] < min_area_mm2], dtype=np.int64)
+
+
+def without_specks(
+    cover: FloatArray,
+    thickness_mm: FloatArray,
+    graph: sparse.csr_array,
+    area: FloatArray,
+    *,
+    min_area_mm2: float,
+) -> FloatArray:
+    """``cover`` (V,) with specks turned into bare bone: less than ``min_area_mm2`` of cartilage without a thickness."""
+    speck = (cover > 0) & ~np.isfinite(thickness_mm)
+    return np.where(speck & ~_drop_small(cover > 0, graph, area, min_area_mm2), -cover, cover)
 
 
 def total_share(surface: Surface, total: Array, footprint: FloatArray) -> FloatArray:

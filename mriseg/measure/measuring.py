@@ -1,20 +1,17 @@
-"""Measure one knee at one or two visits."""
+"""Measure one knee at one or more visits."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from mriseg.errors import MeasurementError
-from mriseg.geometry import halfway, mirror_transform, to_right_knee
-from mriseg.measure.bone_visit import BoneVisit
+from mriseg.geometry import to_right_knee
+from mriseg.measure.bone import BoneResult, BoneVisit, measure_bone
+from mriseg.measure.common_space import Pose, in_fixed_order, motion_of
 from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
-from mriseg.measure.metrics import REGIONS, Pieces, blank, bone_of, joined, region_values
-from mriseg.measure.one_bone import BoneResult, measure_bone
+from mriseg.measure.metrics import REGIONS, blank, bone_of, joined, region_values
 from mriseg.measure.parameters import MeasureParameters
 from mriseg.measure.placing import side_residuals
 from mriseg.types import (
@@ -37,12 +34,23 @@ MIRRORED_FITS_BETTER = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Knee:
-    """The bones that were measured, the state of those that were not by visit, and what a reader should know."""
+class _Bone:
+    """What became of one bone: its ``result`` at the visits numbered ``at``, and why it has none at the others.
 
-    bones: Mapping[Bone, BoneResult]
-    state: tuple[Mapping[Bone, RowState], ...]
+    ``review`` numbers the visits at which a person has to look first; ``notes`` is for a reader.
+    """
+
+    result: BoneResult | None
+    at: tuple[int, ...]
+    state: Mapping[int, RowState]
+    review: frozenset[int]
     notes: tuple[str, ...]
+
+    def visit(self, number: int) -> BoneVisit | None:
+        """Result at one visit."""
+        if self.result is None or number not in self.at:
+            return None
+        return self.result.visits[self.at.index(number)]
 
 
 def measure(
@@ -53,41 +61,52 @@ def measure(
     side: Side,
     parameters: MeasureParameters = DEFAULTS,
 ) -> Measurement:
-    """Measure cartilage, denuded area and lesions of one knee, both visits on one bone surface in half-way space.
+    """Measure cartilage, denuded area and lesions of one knee at one visit or two; see :func:`measure_visits`."""
+    if followup is None:
+        return measure_visits([baseline], [], side=side, parameters=parameters)
+    if registration is None:
+        raise MeasurementError("Two visits need a registration: run `mriseg register` first.")
+    return measure_visits([baseline, followup], [registration], side=side, parameters=parameters)
+
+
+def measure_visits(
+    labels: Sequence[LabelMap],
+    registrations: Sequence[Registration],
+    *,
+    side: Side,
+    parameters: MeasureParameters = DEFAULTS,
+) -> Measurement:
+    """Measure cartilage, denuded area and lesions of one knee, all visits on one bone surface in their common space.
 
     Parameters
     ----------
-    baseline, followup : LabelMap
-        In their own spaces; ``followup`` None for a single visit.
-    registration : Registration or None
-        Motion of each bone between the visits; needed with a follow-up. A bone that it lacks, or that failed, is
-        measured at baseline only and is ``failed`` at follow-up.
+    labels : sequence of LabelMap
+        Baseline first, each in its own space.
+    registrations : sequence of Registration
+        Motion of each bone from baseline to every later visit, in their order. A bone that one lacks, or that failed,
+        is ``failed`` at that visit and measured at the others.
     side : Side
     parameters : MeasureParameters
 
     Raises
     ------
     MeasurementError
-        Where a follow-up comes without registration, or no bone can be measured.
+        Where a later visit comes without registration, or no bone can be measured.
     """
-    if followup is not None and registration is None:
-        raise MeasurementError("Two visits need a registration: run `mriseg register` first.")
-    first = to_right_knee(baseline, side)
-    second = None if followup is None else to_right_knee(followup, side)
-    _check_side(first, side)
-    # The order of computation comes from the content, so that swapping the visits repeats the same arithmetic.
-    swapped = second is not None and _key(second) < _key(first)
-    knee = _measure_bones(first, second, registration, side=side, swapped=swapped, parameters=parameters)
-    if not knee.bones:
-        raise MeasurementError("No bone of this knee can be measured. " + " ".join(knee.notes))
-    beds = _lesions(knee, parameters)
-    visits = [_visit(knee, n, beds[n]) for n in range(1 if second is None else 2)]
-    return Measurement(
-        surfaces={bone: result.surface for bone, result in knee.bones.items()},
-        baseline=visits[0],
-        followup=visits[1] if second is not None else None,
-        notes=knee.notes,
-    )
+    if len(registrations) != len(labels) - 1:
+        raise MeasurementError(
+            f"{len(labels)} visits need {len(labels) - 1} registrations with baseline, found {len(registrations)}."
+        )
+    knees = [to_right_knee(one, side) for one in labels]
+    _check_side(knees[0], side)
+    bones = {bone: _measure_one(bone, knees, registrations, side=side, parameters=parameters) for bone in Bone}
+    notes = tuple(note for part in bones.values() for note in part.notes)
+    surfaces = {bone: part.result.surface for bone, part in bones.items() if part.result is not None}
+    if not surfaces:
+        raise MeasurementError("No bone of this knee can be measured. " + " ".join(notes))
+    lesions = _lesions(bones, len(knees), parameters)
+    visits = tuple(_visit(bones, number, lesions[number]) for number in range(len(knees)))
+    return Measurement(surfaces=surfaces, visits=visits, notes=notes)
 
 
 def _check_side(labels: LabelMap, side: Side) -> None:
@@ -103,123 +122,117 @@ def _check_side(labels: LabelMap, side: Side) -> None:
         )
 
 
-def _key(labels: LabelMap) -> bytes:
-    return hashlib.sha256(labels.data.tobytes() + labels.grid.affine.tobytes()).digest()
-
-
-def _measure_bones(
-    first: LabelMap,
-    second: LabelMap | None,
-    registration: Registration | None,
-    *,
-    side: Side,
-    swapped: bool,
-    parameters: MeasureParameters,
-) -> _Knee:
-    bones: dict[Bone, BoneResult] = {}
-    state: tuple[dict[Bone, RowState], dict[Bone, RowState]] = ({}, {})
-    notes: list[str] = []
-    for bone in Bone:
-        motion, reason = _motion(bone, first, second, registration, side)
-        for n, labels in enumerate((first, second)):
-            if labels is not None and not _present(labels, bone):
-                state[n][bone] = RowState.MISSING
-                notes.append(f"{bone}: bone or cartilage is missing in the {('baseline', 'follow-up')[n]} label map.")
-        if reason:
-            notes.append(reason)
-            state[1].setdefault(bone, RowState.FAILED)
-        try:
-            result = _measure_one(
-                bone, first, second, motion=motion, state=state, swapped=swapped, parameters=parameters
-            )
-        except MeasurementError as error:
-            notes.append(str(error))
-            state[0].setdefault(bone, RowState.FAILED)
-            state[1].setdefault(bone, RowState.FAILED)
-            continue
-        if result is not None:
-            bones[bone] = result
-            notes.extend(result.notes)
-    return _Knee(bones=bones, state=state, notes=tuple(notes))
-
-
-def _present(labels: LabelMap, bone: Bone) -> bool:
-    return bool((labels.data == bone.label).any() and (labels.data == bone.cartilage).any())
-
-
-def _motion(
-    bone: Bone, first: LabelMap, second: LabelMap | None, registration: Registration | None, side: Side
-) -> tuple[RigidTransform | None, str]:
-    """Motion of one bone in the right-knee frame, or None and why follow-up cannot be measured."""
-    if second is None or registration is None:
-        return None, ""
-    if _key(first) == _key(second):
-        return RigidTransform.identity(), ""
-    found = registration.bones.get(bone)
-    if found is None:
-        return None, f"{bone}: no registration, follow-up is not measured."
-    if found.verdict is Verdict.FAILED:
-        return None, f"{bone}: registration failed ({'; '.join(found.reasons)}), follow-up is not measured."
-    return mirror_transform(found.transform, side), ""
-
-
 def _measure_one(
     bone: Bone,
-    first: LabelMap,
-    second: LabelMap | None,
+    knees: Sequence[LabelMap],
+    registrations: Sequence[Registration],
     *,
-    motion: RigidTransform | None,
-    state: tuple[dict[Bone, RowState], dict[Bone, RowState]],
-    swapped: bool,
+    side: Side,
     parameters: MeasureParameters,
-) -> BoneResult | None:
-    """Measure one bone at the visits that show it; results in the order baseline, follow-up."""
-    usable = [n for n, labels in enumerate((first, second)) if labels is not None and bone not in state[n]]
-    if usable != [0, 1] or motion is None or second is None:
-        if usable[:1] != [0]:
-            return None
-        return measure_bone(bone, [first], [RigidTransform.identity()], parameters)
-    if not swapped:
-        return measure_bone(bone, [first, second], _half_ways(motion), parameters)
-    result = measure_bone(bone, [second, first], _half_ways(motion.inverse()), parameters)
-    return replace(result, visits=result.visits[::-1])
+) -> _Bone:
+    """Measure one bone at the visits that show it; without baseline there is nothing to measure against."""
+    state: dict[int, RowState] = {}
+    review: set[int] = set()
+    notes: list[str] = []
+    motions: dict[int, RigidTransform] = {}
+    for number, labels in enumerate(knees):
+        name = _name_of(number, len(knees))
+        if not _drawn(labels, bone):
+            state[number] = RowState.MISSING
+            notes.append(f"{bone}: bone or cartilage is missing in the {name} label map.")
+            continue
+        motion, reason = motion_of(bone, knees[0], labels, registrations[number - 1] if number else None, side)
+        if motion is None:
+            state[number] = RowState.FAILED
+            notes.append(f"{bone}: {reason}, {name} is not measured.")
+            continue
+        motions[number] = motion
+        if not (labels.data == bone.cartilage).any():
+            review.add(number)
+            notes.append(
+                f"{bone}: the {name} label map holds no cartilage of it, so that all of its joint surface counts as "
+                "denuded. Accept this, or correct the map."
+            )
+    if 0 not in motions:
+        return _Bone(result=None, at=(), state=state, review=frozenset(), notes=tuple(notes))
+    at = tuple(motions)
+    try:
+        result = _in_fixed_order(bone, [knees[n] for n in at], [motions[n] for n in at], parameters)
+    except MeasurementError as error:
+        return _Bone(result=None, at=(), state=state, review=frozenset(), notes=(*notes, str(error)))
+    notes += [*result.carried.reasons, *_losses(bone, result, at, len(knees))]
+    if result.carried.verdict is not Verdict.GOOD:
+        review.update(at)
+    return _Bone(result=result, at=at, state=state, review=frozenset(review), notes=tuple(notes))
 
 
-def _half_ways(motion: RigidTransform) -> list[RigidTransform]:
-    """Half-way space -> first visit, and -> second visit; rounded so that a motion and its inverse's inverse agree."""
-    half = halfway(RigidTransform(matrix=np.round(motion.matrix, 9)))
-    return [half.inverse(), half]
+def _name_of(number: int, visits: int) -> str:
+    """Name of a visit in a note: the library knows no visit ids."""
+    if number == 0:
+        return "baseline"
+    return "follow-up" if visits == 2 else f"follow-up {number}"
 
 
-def _lesions(knee: _Knee, parameters: MeasureParameters) -> tuple[list[Defect], list[Defect]]:
-    found: tuple[list[Defect], list[Defect]] = ([], [])
-    for bone, result in knee.bones.items():
-        lesions = [find_lesions(visit.bed, PREFIX[bone], parameters) for visit in result.visits]
-        if len(lesions) == 2:
-            old, new = match(lesions[0], lesions[1], result.surface.area_mm2, parameters)
-            found[0].extend(old)
-            found[1].extend(new)
-        else:
-            found[0].extend(lesion.defect for lesion in lesions[0])
+def _drawn(labels: LabelMap, bone: Bone) -> bool:
+    """Whether a map shows this bone and draws cartilage at all; where it draws some, a bone without any is bare."""
+    cartilage = [other.cartilage for other in Bone]
+    return bool((labels.data == bone.label).any() and labels.mask(*cartilage).any())
+
+
+def _in_fixed_order(
+    bone: Bone, labels: Sequence[LabelMap], motions: Sequence[RigidTransform], parameters: MeasureParameters
+) -> BoneResult:
+    """Measure in the order that the content gives, and give back the order asked for."""
+    poses: list[Pose] = in_fixed_order(labels, motions)
+    result = measure_bone(bone, [labels[p.number] for p in poses], [p.to_visit for p in poses], parameters)
+    back = sorted(range(len(poses)), key=lambda n: poses[n].number)
+    return replace(result, visits=tuple(result.visits[n] for n in back))
+
+
+def _losses(bone: Bone, result: BoneResult, at: Sequence[int], visits: int) -> list[str]:
+    """Say which regions a visit does not show, in sentences."""
+    notes = []
+    for number, visit in zip(at, result.visits, strict=True):
+        for state, why in (
+            (RowState.CUT, "the field of view ends inside"),
+            (RowState.FAILED, "no thickness could be measured in part of"),
+        ):
+            names = [region for region, found in visit.lost.items() if found is state]
+            if names:
+                notes.append(f"{bone}, {_name_of(number, visits)}: {why} {', '.join(names)}.")
+    return notes
+
+
+def _lesions(bones: Mapping[Bone, _Bone], visits: int, parameters: MeasureParameters) -> list[list[Defect]]:
+    """Lesions of every visit; each later visit is compared with baseline, and baseline with the last one measured."""
+    found: list[list[Defect]] = [[] for _ in range(visits)]
+    for bone, part in bones.items():
+        if part.result is None:
+            continue
+        first, *later = [find_lesions(visit.bed, PREFIX[bone], parameters) for visit in part.result.visits]
+        old = [lesion.defect for lesion in first]
+        for number, lesions in zip(part.at[1:], later, strict=True):
+            old, new = match(first, lesions, part.result.surface.area_mm2, parameters)
+            found[number].extend(new)
+        found[0].extend(old)
     return found
 
 
-def _visit(knee: _Knee, number: int, defects: list[Defect]) -> VisitMeasurement:
-    shown: dict[Bone, BoneVisit] = {
-        bone: result.visits[number] for bone, result in knee.bones.items() if number < len(result.visits)
-    }
-    lost = {leaf: state for result in knee.bones.values() for leaf, state in result.lost.items()}
-    samples: Pieces | None = joined([visit.samples for visit in shown.values()]) if shown else None
+def _visit(bones: Mapping[Bone, _Bone], number: int, defects: list[Defect]) -> VisitMeasurement:
+    shown = {bone: visit for bone, part in bones.items() if (visit := part.visit(number)) is not None}
     rows: list[RegionValue] = []
-    for region in REGIONS:
+    samples = joined([visit.samples for visit in shown.values()]) if shown else None
+    for region, leaves in REGIONS.items():
         lacking = sorted(bone_of(region) - set(shown))
+        lost = [visit.lost[leaf] for visit in shown.values() for leaf in leaves if leaf in visit.lost]
         if lacking or samples is None:
-            rows.extend(blank(region, knee.state[number].get(lacking[0], RowState.FAILED)))
-        elif any(leaf in lost for leaf in REGIONS[region]):
-            rows.extend(blank(region, next(lost[leaf] for leaf in REGIONS[region] if leaf in lost)))
+            rows.extend(blank(region, bones[lacking[0]].state.get(number, RowState.FAILED)))
+        elif lost:
+            rows.extend(blank(region, lost[0]))
+        elif any(number in bones[bone].review for bone in bone_of(region)):
+            rows.extend(_for_review(region_values(region, samples)))
         else:
-            review = any(knee.bones[bone].carried.verdict is not Verdict.GOOD for bone in bone_of(region))
-            rows.extend(_for_review(region_values(region, samples)) if review else region_values(region, samples))
+            rows.extend(region_values(region, samples))
     return VisitMeasurement(
         thickness={bone: visit.thickness for bone, visit in shown.items()}, regions=tuple(rows), defects=tuple(defects)
     )

@@ -90,8 +90,12 @@ def pieces(
     bare_mm2: FloatArray,
     rim: Array,
     thickness_mm: FloatArray,
+    without: IntArray,
 ) -> Pieces:
-    """Assign tAB (vertices with ``code`` above 0), cartilage surface and cartilage voxels to regions."""
+    """Assign tAB (vertices with ``code`` above 0), cartilage surface and cartilage voxels to regions.
+
+    What lies nearest to a region that carries no cartilage (codes ``without``) is speckle and belongs to none.
+    """
     use = code > 0
     bare = np.minimum(bare_mm2, area_mm2)
     outer_code = np.zeros(len(cartilage.outer_mm), dtype=np.int64)
@@ -103,6 +107,8 @@ def pieces(
             outer_code = codes[tree.query(cartilage.outer_mm, distance_upper_bound=FARTHEST_MM, workers=2)[1]]
         if len(voxel_code):
             voxel_code = codes[tree.query(cartilage.voxels_mm, distance_upper_bound=FARTHEST_MM, workers=2)[1]]
+    outer_code[np.isin(outer_code, without)] = 0
+    voxel_code[np.isin(voxel_code, without)] = 0
     return Pieces(
         code=code[use],
         area_mm2=area_mm2[use],
@@ -165,7 +171,7 @@ def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dic
         "tAB": total,
         "cAB": cover,
         "dAB": bare,
-        "dABp": 100.0 * bare / total,
+        "dABp": 100.0 * bare / total if cover > 0 else 100.0,
         "AC": float(samples.outer_area_mm2[outer].sum()),
         "VC": volume,
         "VCtAB": volume / total,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mriseg.errors import MeasurementError
 from mriseg.types import Measurement, Side, VisitMeasurement
 
 REGION_COLUMNS = ["participant_id", "visit", "side", "region", "metric", "value", "unit", "state"]
@@ -69,5 +70,6 @@ def defects_table(
 
 
 def _named(measurement: Measurement, visits: tuple[str, ...]) -> list[tuple[str, VisitMeasurement]]:
-    measured = [measurement.baseline] + ([measurement.followup] if measurement.followup is not None else [])
-    return list(zip(visits, measured, strict=False))
+    if len(visits) < len(measurement.visits):
+        raise MeasurementError(f"{len(measurement.visits)} visits were measured, {len(visits)} are named: {visits}.")
+    return list(zip(visits, measurement.visits, strict=False))

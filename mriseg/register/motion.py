@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from mriseg.geometry import halfway
+from mriseg.geometry import halfway, nearest_rigid
 from mriseg.types import FloatArray, RigidTransform
 
 
@@ -77,15 +77,7 @@ def advance(transform: RigidTransform, step: FloatArray, centre_mm: FloatArray) 
     motion[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix()
     # Half of the shift before and half after the turn: the opposite step is then the exact inverse.
     motion[:3, 3] = centre_mm + 0.5 * step[3:] - motion[:3, :3] @ (centre_mm - 0.5 * step[3:])
-    return rigid(half @ motion @ motion @ half)
-
-
-def rigid(matrix: FloatArray) -> RigidTransform:
-    """Closest rigid transform to ``matrix`` (4, 4), which removes the rounding of a long product."""
-    u, _, vt = np.linalg.svd(matrix[:3, :3])
-    clean = matrix.copy()
-    clean[:3, :3] = u @ vt
-    return RigidTransform(matrix=clean)
+    return nearest_rigid(half @ motion @ motion @ half)
 
 
 def moved_mm(step: FloatArray, points_mm: FloatArray, centre_mm: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mriseg.register.motion import rigid
+from mriseg.geometry import nearest_rigid
 from mriseg.register.surface import Pair, descend, trimmed_gap_mm
 from mriseg.types import FloatArray, RigidTransform
 
@@ -46,7 +46,7 @@ def _centred(pair: Pair, rotation: FloatArray) -> RigidTransform:
     matrix = np.eye(4)
     matrix[:3, :3] = rotation
     matrix[:3, 3] = pair.followup.points_mm.mean(axis=0) - rotation @ pair.baseline.points_mm.mean(axis=0)
-    return rigid(matrix)
+    return nearest_rigid(matrix)
 
 
 def _turns() -> list[FloatArray]:

@@ -7,11 +7,11 @@ from itertools import product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mriseg.geometry import apply_affine, halfway, rotation_deg
+from mriseg.geometry import apply_affine, halfway, nearest_rigid, rotation_deg
 from mriseg.register.assess import Thresholds
 from mriseg.register.band import Band, patches
 from mriseg.register.correlation import agreement
-from mriseg.register.motion import advance, jackknife_mm, moved_mm, rigid, rms
+from mriseg.register.motion import advance, jackknife_mm, moved_mm, rms
 from mriseg.register.sampling import Field, inside, smooth
 from mriseg.types import Bone, BoneRegistration, FloatArray, Registration, RigidTransform, Verdict, Volume
 
@@ -60,7 +60,7 @@ def _search(baseline: Volume, followup: Volume) -> RigidTransform:
         matrix = np.eye(4)
         matrix[:3, :3] = Rotation.from_rotvec(turn, degrees=True).as_matrix()
         matrix[:3, 3] = b - matrix[:3, :3] @ a
-        starts.append(rigid(matrix))
+        starts.append(nearest_rigid(matrix))
     ends = [_climb(fields, start, spacing_mm=8.0, iterations=12) for start in starts]
     return max(ends, key=lambda end: _score(fields, end))
 

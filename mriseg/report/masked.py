@@ -19,7 +19,7 @@ from mriseg.report.patient import shown_rows
 from mriseg.report.render import render
 from mriseg.segment.readers import adopt_mask
 from mriseg.study.changes import what_changed
-from mriseg.study.corrections import save_correction
+from mriseg.study.correcting import save_correction
 from mriseg.study.model import Patient, Study
 from mriseg.study.reviews import Review
 from mriseg.types import Bone, Label

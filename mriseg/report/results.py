@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
+from mriseg.compare.arm_test import ArmTest
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.compare.result import Comparison, EndpointResult
 from mriseg.report.render import render
 from mriseg.report.results_beside import location_rows, sensitivity_rows
 from mriseg.report.results_figures import flow_diagram, forest, scatter
-from mriseg.report.results_text import ends, figure, interval, p_text, setting, spread
+from mriseg.report.results_text import ends, figure, interval, p_text, percent, setting, spread
 
 FEW = 6
 SMALL = 30  # participants an arm below which HC3 is wider than it needs to be
@@ -58,7 +59,8 @@ def results_page(comparison: Comparison, lock: Mapping[str, Any], inputs: Mappin
         notes=limitations(comparison),
         lock=lock,
         inputs=inputs,
-        level=f"{100 * (1 - plan.alpha):g} %",
+        level=f"{percent(1 - plan.alpha)} %",
+        power=percent(plan.power),
         forest=forest(drawn),
         drawn=len(drawn),
         endpoints=len(endpoints),
@@ -110,7 +112,7 @@ def verdict(comparison: Comparison) -> list[str]:
         f"under {plan.treated} than under {plan.reference}, {adjusted}."
     )
     found = judged.p <= plan.alpha
-    span = f"The {100 * (1 - plan.alpha):g} % interval ({ends(judged.interval)}{unit}; {TESTS[judged.method]}, "
+    span = f"The {percent(1 - plan.alpha)} % interval ({ends(judged.interval)}{unit}; {TESTS[judged.method]}, "
     span += f"p {p_text(judged.p)})"
     if found:
         return [first, f"{span} excludes no difference at the prespecified level.", *_dissent(primary, plan)]
@@ -119,7 +121,7 @@ def verdict(comparison: Comparison) -> list[str]:
         f"{span} includes no difference: the trial does not show that the arms differ, and does not show that they are "
         "equal.",
         f"A trial of this size and scatter finds a true difference of {figure(result.detectable_effect)}{unit} "
-        f"in {100 * plan.power:.0f} of 100 cases. A smaller one may well exist and be missed.",
+        f"in {percent(plan.power)} of 100 cases. A smaller one may well exist and be missed.",
         *_dissent(primary, plan),
     ]
 
@@ -142,8 +144,24 @@ def limitations(comparison: Comparison) -> list[str]:
     notes = list(comparison.notes)
     if min(comparison.primary.comparison.n) < FEW:
         notes.append(f"An arm holds fewer than {FEW} analysed participants: intervals rest on very few values.")
-    if comparison.primary.permutations < comparison.plan.permutations:
-        notes.append(f"{comparison.primary.permutations} of {comparison.plan.permutations} permutations were drawn.")
+    notes += _few_arrangements(comparison.primary.permutation, comparison.plan)
     if comparison.plan.permutations == 0 and comparison.plan.judged_by == "permutation":
         notes.append("The plan draws no permutations, so that HC3 judges.")
     return notes
+
+
+def _few_arrangements(test: ArmTest, plan: AnalysisPlan) -> list[str]:
+    """Say so where the permutation test went through every arrangement, or drew fewer permutations than planned."""
+    if not test.exact:
+        drawn = f"{test.permutations} of {plan.permutations} permutations were drawn."
+        return [drawn] if test.permutations < plan.permutations else []
+    sentence = (
+        f"The analysed participants can get their arms in {test.arrangements} ways: the permutation test went through "
+        f"all of them, and its smallest possible p is {p_text(test.least_p)}."
+    )
+    if test.least_p <= plan.alpha:
+        return [sentence]
+    return [
+        f"{sentence} No difference, however large, reaches the level {plan.alpha:g} with so few. A smaller p of the "
+        "HC3 or the equal-variance test rests on normally distributed values, which so few participants cannot show."
+    ]

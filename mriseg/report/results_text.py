@@ -36,6 +36,11 @@ def p_text(value: float | None) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:#.2g}" if value < 0.1 else f"{value:.2f}"
 
 
+def percent(share: float) -> str:
+    """Write a share in percent with the digits that it has, such as 97.5."""
+    return f"{100 * share:.6g}"
+
+
 def spread(counts: Mapping[str, Any]) -> str:
     """Write a cell of table 1."""
     if "count" in counts:

@@ -10,7 +10,7 @@ from mriseg.files import read_json, sha256, write_json
 from mriseg.geometry import reorient
 from mriseg.nifti import read_label_map, write_label_map
 from mriseg.segment.readers import adopt_mask
-from mriseg.study.corrections import save_correction
+from mriseg.study.correcting import save_correction
 from mriseg.study.model import Patient
 from mriseg.study.paths import sidecar_of
 from mriseg.study.reviews import Review

@@ -7,6 +7,7 @@ share of its depth, down to the bone for a full-thickness defect. Its area is th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
@@ -15,6 +16,16 @@ from mriseg.simulate.articular import ArticularSurface
 from mriseg.types import Array, Bone, FloatArray
 
 HEIGHT_MM = 8.0
+PLUG_GAP_MM = 0.3
+PLUG_REACH_MM = 4.0
+
+
+class Filling(StrEnum):
+    """What lies where cartilage was: joint fluid, thickened synovium, or the cartilage that faces the defect."""
+
+    FLUID = "fluid"
+    SYNOVIUM = "synovium"
+    OPPOSING = "opposing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +41,7 @@ class PlantedDefect:
     half_axes_mm : tuple of float, (2,)
     depth : float
         Share of the cartilage that is gone, from the surface: 1 is full thickness.
+    filling : Filling
     """
 
     defect_id: str
@@ -40,6 +52,7 @@ class PlantedDefect:
     axis: FloatArray
     half_axes_mm: tuple[float, float]
     depth: float = 1.0
+    filling: Filling = Filling.FLUID
 
     def distance(self, points_mm: Array) -> Array:
         """Signed distance in mm, to first order, of ``points_mm`` (..., 3) to the cylinder; negative inside."""
@@ -57,6 +70,15 @@ class PlantedDefect:
         """Lower the cartilage surface: the new ``outer`` field where ``inner`` is the bone, at ``points_mm``."""
         lowered = self.depth * inner + (1.0 - self.depth) * outer
         return np.asarray(np.maximum(outer, np.minimum(lowered, -self.distance(points_mm))))
+
+    def plug(self, outer: Array, facing: Array, points_mm: Array) -> Array:
+        """Let the cartilage that faces the defect reach into it: its new field, at ``points_mm``.
+
+        ``outer`` is the cartilage surface with the defect cut, ``facing`` that of the other bone; both in mm. A gap of
+        0.3 mm stays, and cartilage farther than 4 mm away stays where it is.
+        """
+        walls = np.maximum(self.distance(points_mm) + PLUG_GAP_MM, PLUG_GAP_MM - outer)
+        return np.asarray(np.minimum(facing, np.maximum(walls, facing - PLUG_REACH_MM)))
 
     @property
     def reach_mm(self) -> float:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from mriseg.geometry import apply_affine
-from mriseg.simulate.defects import PlantedDefect
+from mriseg.simulate.defects import Filling, PlantedDefect
 from mriseg.simulate.fields import Float32, inverse, over
 from mriseg.simulate.knee import Knee, Pose
 from mriseg.simulate.signal import Tissue
 from mriseg.simulate.soft_tissue import Anatomy, BoneSample, paint_soft_tissue
-from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap
+from mriseg.types import Array, Bone, Grid, LabelMap
 
 SLAB = 16
 CORTEX_MM = {Bone.FEMUR: 0.9, Bone.TIBIA: 0.8, Bone.PATELLA: 0.9}
 TEXTURE = 0.16
+FACING = {
+    **dict.fromkeys(("cMF", "cLF", "pMF", "pLF"), Bone.TIBIA),
+    **dict.fromkeys(("MT", "LT", "P"), Bone.FEMUR),
+    "TrF": Bone.PATELLA,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,30 +43,32 @@ def sample_bones(scene: Scene, grid: Grid) -> dict[Bone, BoneSample]:
     samples = {}
     for bone, shape in scene.knee.bones.items():
         affine = scene.pose[bone].inverse().matrix @ grid.affine
-        inner = shape.bone.on_grid(grid.shape, affine)
         healthy = shape.outer.on_grid(grid.shape, affine)
-        outer = healthy
-        for defect in scene.defects:
-            if defect.bone is bone:
-                outer = _with_cut(defect, inner, outer, affine)
-        samples[bone] = BoneSample(bone=inner, healthy=healthy, outer=outer)
+        samples[bone] = BoneSample(bone=shape.bone.on_grid(grid.shape, affine), healthy=healthy, outer=healthy.copy())
+    for defect in scene.defects:
+        own = samples[defect.bone]
+        for box, points in _around(defect, scene, grid):
+            own.outer[box] = defect.cut(own.bone[box], own.outer[box], points)
+    for defect in scene.defects:
+        if defect.filling is Filling.OPPOSING:
+            own, facing = samples[defect.bone], samples[FACING[defect.plate]].outer
+            for box, points in _around(defect, scene, grid):
+                facing[box] = defect.plug(own.outer[box], facing[box], points)
     return samples
 
 
-def _with_cut(defect: PlantedDefect, inner: Float32, outer: Float32, affine: FloatArray) -> Float32:
-    """Cut one defect in the voxel box around it; ``affine`` takes voxels into the frame of the bone."""
+def _around(defect: PlantedDefect, scene: Scene, grid: Grid) -> Iterator[tuple[tuple[slice, ...], Float32]]:
+    """Voxel box around a defect, if it is on the grid, and its voxels (i, j, k, 3) in the frame of the bone in mm."""
+    affine = scene.pose[defect.bone].inverse().matrix @ grid.affine
     centre = apply_affine(inverse(affine), defect.centre_mm)
     spread = defect.reach_mm * np.linalg.norm(inverse(affine)[:3, :3], axis=1)
-    low = np.clip(np.floor(centre - spread), 0, inner.shape).astype(int)
-    high = np.clip(np.ceil(centre + spread) + 1, 0, inner.shape).astype(int)
+    low = np.clip(np.floor(centre - spread), 0, grid.shape).astype(int)
+    high = np.clip(np.ceil(centre + spread) + 1, 0, grid.shape).astype(int)
     if (high <= low).any():
-        return outer
+        return
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     index = np.stack(np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
-    points = apply_affine(affine, index.astype(np.float64)).astype(np.float32)
-    result = outer.copy()
-    result[box] = defect.cut(inner[box], outer[box], points)
-    return result
+    yield box, apply_affine(affine, index.astype(np.float64)).astype(np.float32)
 
 
 def _labels(samples: Mapping[Bone, BoneSample]) -> Array:
@@ -102,6 +109,11 @@ def scan(
 def _paint(scene: Scene, samples: Mapping[Bone, BoneSample], grid: Grid, signals: Mapping[Tissue, float]) -> Float32:
     width = float(grid.spacing_mm.mean())
     image = paint_soft_tissue(scene.anatomy, scene.pose, samples, grid, signals)
+    for defect in scene.defects:
+        if defect.filling is Filling.SYNOVIUM:
+            for box, points in _around(defect, scene, grid):
+                void = np.maximum(samples[defect.bone].healthy[box], defect.distance(points)).astype(np.float32)
+                over(image[box], void, width, signals[Tissue.SYNOVIUM])
     for sample in samples.values():
         over(image, np.maximum(sample.outer, -sample.bone), width, signals[Tissue.CARTILAGE])
     for bone, sample in samples.items():

@@ -24,6 +24,7 @@ class Tissue(StrEnum):
     LIGAMENT = "ligament"
     CORTEX = "cortex"
     MARROW = "marrow"
+    SYNOVIUM = "synovium"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class Relaxation:
 
 # T1 and T2 of cartilage, muscle, synovial fluid, fat and marrow: Gold et al. 2004, doi:10.2214/ajr.183.2.1830343;
 # T2 of menisci: Rauscher et al. 2008, doi:10.1148/radiol.2492071870. Tendon and cortical bone hardly signal at these
-# echo times; their rows, the proton densities, all T2* and the echo left in fluid are plausible round values, not
-# taken from a paper.
+# echo times; their rows, that of thickened synovium, the proton densities, all T2* and the echo left in fluid are
+# plausible round values, not taken from a paper.
 TISSUES: Mapping[Tissue, Relaxation] = {
     Tissue.AIR: Relaxation(pd=0.0, t1=1000.0, t2=10.0, t2_star=10.0),
     Tissue.FAT: Relaxation(pd=0.90, t1=371.0, t2=133.0, t2_star=40.0, fat=0.95),
@@ -56,6 +57,7 @@ TISSUES: Mapping[Tissue, Relaxation] = {
     Tissue.LIGAMENT: Relaxation(pd=0.55, t1=850.0, t2=6.0, t2_star=3.0),
     Tissue.CORTEX: Relaxation(pd=0.15, t1=300.0, t2=1.0, t2_star=0.5),
     Tissue.MARROW: Relaxation(pd=0.88, t1=365.0, t2=133.0, t2_star=15.0, fat=0.88),
+    Tissue.SYNOVIUM: Relaxation(pd=0.85, t1=1400.0, t2=75.0, t2_star=35.0),
 }
 
 

@@ -12,10 +12,9 @@ from datetime import datetime
 
 from mriseg import dicom
 from mriseg.study.findings import Finding, Key, Manifest
-from mriseg.types import Side
+from mriseg.study.sides import side_by_words
 
 MANY = 3  # participants under one patient id: an anonymiser wrote it
-SIDE_WORDS = {"left": Side.LEFT, "lt": Side.LEFT, "right": Side.RIGHT, "rt": Side.RIGHT}
 
 
 def check_agreement(manifest: Manifest, chosen: Mapping[Key, dicom.FoundVolume]) -> list[Finding]:
@@ -43,8 +42,8 @@ def _sides(manifest: Manifest, chosen: Mapping[Key, dicom.FoundVolume]) -> Itera
         elif side and header.laterality is not side:
             text = f"participants.tsv says side {side}, the header of {found.name} says {header.laterality}."
             yield manifest.contradiction(key, "side", text)
-        named = {SIDE_WORDS[w] for w in header.label.split("-") if w in SIDE_WORDS}
-        if side and len(named) == 1 and side not in named:
+        named = side_by_words(header)
+        if side and named and side is not named:
             text = f"participants.tsv says side {side}, the description of {found.name} another one. Look at the image."
             yield manifest.remark(key, "warn", text)
 

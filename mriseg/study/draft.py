@@ -12,9 +12,12 @@ from mriseg import dicom
 from mriseg.errors import StudyError
 from mriseg.files import write_text
 from mriseg.study.config import SeriesRule
+from mriseg.study.findings import alike
 from mriseg.study.paths import StudyPaths
-from mriseg.study.series_rule import fits, propose_rule, voxel_mm3
-from mriseg.study.sessions import Session, find_sessions, visit_days
+from mriseg.study.rule_proposal import propose_rule, voxel_mm3
+from mriseg.study.series_rule import MOST, fitting, series_names
+from mriseg.study.sessions import Session, find_sessions, identity_remarks, visit_days
+from mriseg.study.sides import most_of_one_side, side_by_words
 
 _STUDY_TOML = """\
 # Drafted by `mriseg new`. Read every line: nothing here is more than a proposal.
@@ -63,7 +66,8 @@ def draft_study(dicom_folder: Path, study: Path) -> list[str]:
         raise StudyError(f"{study.name}: the study would lie among the images, which are never written to.")
     scan = dicom.scan(dicom_folder)
     if not scan.volumes:
-        raise StudyError(f"no MR volume found in the DICOM folder, {len(scan.refused)} files or stacks refused.")
+        troubles = "".join(f" Refused: {line}" for line in scan.account.troubles[:5])
+        raise StudyError(f"no MR volume found in the DICOM folder: {scan.account}.{troubles}")
     patients = find_sessions(scan.volumes, dicom_folder)
     sessions = [s for each in patients.values() for s in each]
     days = visit_days(patients.values())
@@ -73,8 +77,9 @@ def draft_study(dicom_folder: Path, study: Path) -> list[str]:
     write_text(paths.participants, _participants_tsv(patients))
     write_text(paths.visits, _visits_tsv(patients, ids, dicom_folder))
     write_text(paths.config, _study_toml(study.resolve().name, sessions, rule, ids, days))
-    refused = [f"refused: {r}" for r in scan.refused if not r.kind.harmless]
-    return [*refused, *_remarks(patients, ids, rule)]
+    refused = [f"refused: {line}" for line in scan.account.troubles]
+    identity = identity_remarks(patients)
+    return [*refused, *scan.account.to_do, *identity, *alike(_remarks(patients, ids, rule))]
 
 
 def _link(link: Path, target: Path) -> None:
@@ -93,7 +98,10 @@ def _visit_ids(days: list[int]) -> list[str]:
 
 
 def _sides(sessions: list[Session]) -> set[str]:
-    return {v.header.laterality.value for s in sessions for v in s.volumes if v.header.laterality}
+    """Return the sides that the headers name; words of descriptions where no tag does."""
+    tags = {v.header.laterality.value for s in sessions for v in s.volumes if v.header.laterality}
+    words = {side.value for s in sessions for v in s.volumes if (side := side_by_words(v.header))}
+    return tags | words if len(words) > 1 else tags or words
 
 
 def _participants_tsv(patients: Mapping[str, list[Session]]) -> str:
@@ -135,11 +143,12 @@ def _session_remarks(session: Session, rule: SeriesRule, shared: bool) -> list[s
         remarks.append("shares its folder with another session. Sort the files by session; `mriseg deidentify` does.")
     if session.when is None:
         remarks.append("no acquisition date; the order of the visits is that of the folders.")
-    fitting = [v.name for v in session.volumes if fits(v, rule)]
-    if len(fitting) != 1:
-        held = ", ".join(fitting or [v.name for v in session.volumes])
-        what = f"{len(fitting)} series fit" if fitting else "no series fits"
-        remarks.append(f"{what} the proposed rule [series]: {held}. Change the rule in study.toml.")
+    found = fitting(session.volumes, rule)
+    if most_of_one_side(found) != 1:
+        held = dicom.listed(series_names(found or session.volumes), MOST)
+        what = f"{len(found)} series fit" if found else "no series fits"
+        advice = "Change the rule in study.toml, or name a series in visits.tsv, column `series`."
+        remarks.append(f"{what} the proposed rule [series]: {held}. {advice}")
     return remarks
 
 

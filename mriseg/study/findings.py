@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mriseg import dicom
 from mriseg.study.config import VisitTable
 from mriseg.study.manifest import Participant, VisitEntry
 
+WHO = re.compile(r"sub-\w+( \w+)?")
+NUMBERS = re.compile(r"#[0-9a-f]{4,}|sub-\w+|\d+([.,]\d+)?")
+FEW_ALIKE = 3  # remarks of one kind that are listed one by one
 Key = tuple[str, str]  # participant, visit
 
 
@@ -42,3 +48,21 @@ class Manifest:
     def remark(key: Key, severity: str, text: str) -> Finding:
         """Return a finding that blocks nothing."""
         return Finding(participant_id=key[0], visit=key[1], severity=severity, finding=f"{key[0]} {key[1]}: {text}")
+
+
+def alike(remarks: Iterable[str]) -> list[str]:
+    """Return one line, with their number, for many remarks that differ in participant, visit and numbers alone.
+
+    A remark begins with whom it is about: ``sub-01 month6: ...``.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for remark in remarks:
+        who, colon, what = remark.partition(": ")
+        groups[NUMBERS.sub("#", what) if colon and WHO.fullmatch(who) else remark].append(remark)
+    return [line for group in groups.values() for line in (group if len(group) <= FEW_ALIKE else [_joined(group)])]
+
+
+def _joined(remarks: Sequence[str]) -> str:
+    who = [remark.partition(": ")[0] for remark in remarks]
+    what = remarks[0].partition(": ")[2]
+    return f"{dicom.listed(who)} ({len(remarks)} alike): {what}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def visit_folder(paths: StudyPaths, entries: Mapping[Key, VisitEntry], participa
         Where a mark in ``visits.tsv`` stands for several folders.
     """
     entry = entries.get((participant, visit))
-    folder = dicom.find_shown(paths.dicom, entry.folder if entry else f"{participant}/{visit}")
+    named = entry.folder if entry and entry.folder else f"{participant}/{visit}"
+    folder = dicom.find_shown(paths.dicom, named)
     archive = folder.with_name(folder.name + ".zip")
     return archive if archive.is_file() and not folder.exists() else folder
 
@@ -70,13 +72,13 @@ def take_inventory(
         if person.problem:
             findings.append(Finding(participant_id=name, visit="", severity="block", finding=person.problem))
         for visit in config.visits:
-            found, lines = _look_at_visit(paths, config.series, (name, visit.id), entries)
+            found, lines = _look_at_visit(paths, config.series, person, visit.id, entries)
             findings += lines
             if found is not None:
                 chosen[name, visit.id] = found
     manifest = Manifest(participants=participants, visits=config.visits, entries=entries)
     findings += check_agreement(manifest, chosen)
-    findings += _unlisted_folders(paths, participants, entries)
+    findings += _unused_folders(paths, config, participants, entries)
     return Inventory(chosen={k: _series(v) for k, v in chosen.items()}, findings=tuple(findings))
 
 
@@ -86,10 +88,10 @@ def _series(found: dicom.FoundVolume) -> ChosenSeries:
 
 
 def _look_at_visit(
-    paths: StudyPaths, rule: SeriesRule, key: Key, entries: Mapping[Key, VisitEntry]
+    paths: StudyPaths, rule: SeriesRule, person: Participant, visit: str, entries: Mapping[Key, VisitEntry]
 ) -> tuple[dicom.FoundVolume | None, list[Finding]]:
     """Scan one visit and choose its series; what stands in the way is a finding."""
-    name, visit = key
+    name = person.participant_id
     where = f"{name} {visit}"
 
     def finding(severity: str, text: str) -> Finding:
@@ -101,26 +103,72 @@ def _look_at_visit(
         if not folder.exists():
             return None, [finding("block", f"{where}: not scanned: the visit has no folder under dicom/.")]
         scan = dicom.scan(folder)
-        lines += [finding("warn", f"{where}: refused {r}") for r in scan.refused if not r.kind.harmless]
-        found = choose_series(scan, rule, where=where)
+        lines += [finding("warn", f"{where}: refused {line}") for line in scan.account.troubles]
+        lines += [finding("note", f"{where}: {line}.") for line in scan.account.to_do]
+        lines += [finding("note", f"{where}: {line}") for line in _extra_sessions(scan)]
+        series = entries[name, visit].series if (name, visit) in entries else ""
+        choice = choose_series(scan, rule, where=where, side=person.side, series=series)
     except MrisegError as error:
         text = str(error) if str(error).startswith(where) else f"{where}: {error}"
         return None, [*lines, finding("block", text)]
-    lines += [finding("note", f"{where}: {found.name}: {note}.") for note in found.notes]
+    found = choice.volume
+    lines += [finding("note", f"{where}: {found.name}: {note}.") for note in (*choice.reasons, *found.notes)]
     return found, lines
 
 
-def _unlisted_folders(
-    paths: StudyPaths, participants: tuple[Participant, ...], entries: Mapping[Key, VisitEntry]
+def _extra_sessions(scan: dicom.Scan) -> Iterator[str]:
+    """Mention that the folder of one visit holds several scanning sessions."""
+    studies = {v.header.study_uid for v in scan.volumes}
+    if len(studies) > 1:
+        yield f"the folder holds {len(studies)} scanning sessions (DICOM studies); the rule looks at all of them."
+
+
+def _unused_folders(
+    paths: StudyPaths, config: StudyConfig, participants: tuple[Participant, ...], entries: Mapping[Key, VisitEntry]
 ) -> list[Finding]:
-    if entries or not paths.dicom.is_dir():
+    """Mention what lies beside the visits: folders of nobody, and further sessions of a participant."""
+    if not paths.dicom.is_dir():
         return []
-    known = {p.participant_id for p in participants}
-    extra = [p for p in sorted(paths.dicom.iterdir()) if p.is_dir() and p.name not in known]
-    if not extra:
-        return []
-    text = f"{len(extra)} folders under dicom/ belong to no participant of participants.tsv and are not used."
-    return [Finding(participant_id="", visit="", severity="note", finding=text)]
+    used = _used_folders(paths, config, participants, entries)
+    findings = []
+    strangers = []
+    for top in sorted(paths.dicom.iterdir()):
+        inside = [folder for folder in used if folder.is_relative_to(top)]
+        if not inside and _holds_images(top):
+            strangers.append(top)
+        elif top not in inside and top.is_dir():
+            owners = {used[folder] for folder in inside}
+            extra = [p for p in sorted(top.iterdir()) if _holds_images(p) and not _touches(p, inside)]
+            if extra and len(owners) == 1:
+                names = dicom.listed([dicom.distinct_path(paths.dicom, p.relative_to(paths.dicom)) for p in extra])
+                owner = owners.pop()
+                text = f"{owner}: {len(extra)} further sessions lie in the folder and belong to no visit: {names}."
+                findings.append(Finding(participant_id=owner, visit="", severity="note", finding=text))
+    if strangers:
+        text = f"{len(strangers)} folders under dicom/ belong to no participant of participants.tsv and are not used."
+        findings.append(Finding(participant_id="", visit="", severity="note", finding=text))
+    return findings
+
+
+def _used_folders(
+    paths: StudyPaths, config: StudyConfig, participants: tuple[Participant, ...], entries: Mapping[Key, VisitEntry]
+) -> dict[Path, str]:
+    """Return folder or archive -> participant of every visit."""
+    used: dict[Path, str] = {}
+    for person in participants:
+        for visit in config.visits:
+            with suppress(MrisegError):
+                used[visit_folder(paths, entries, person.participant_id, visit.id)] = person.participant_id
+    return used
+
+
+def _holds_images(path: Path) -> bool:
+    """Whether a folder, or an archive, could be a session."""
+    return not path.name.startswith(".") and (path.is_dir() or path.suffix.lower() == ".zip")
+
+
+def _touches(path: Path, used: list[Path]) -> bool:
+    return any(path.is_relative_to(folder) or folder.is_relative_to(path) for folder in used)
 
 
 def fingerprint(found: dicom.FoundVolume) -> str:

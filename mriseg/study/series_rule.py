@@ -1,48 +1,160 @@
-"""The rule ``[series]`` of study.toml: which series of a visit is measured, and a first proposal of it."""
+"""The rule ``[series]`` of study.toml: which series of a visit is measured."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from mriseg import dicom
-from mriseg.errors import StudyError
+from mriseg.errors import MrisegError, StudyError
 from mriseg.study.config import SeriesRule
+from mriseg.study.sides import of_side
+from mriseg.types import Side
 
+MOST = 6  # series that one message names
 FAMILIES = {"gradient": {"gr", "gradient", "both"}, "spin": {"se", "spin", "both"}}
-FEW_SLICES = 8  # a stack that covers a knee has more
 
 
-def choose_series(scan: dicom.Scan, rule: SeriesRule, *, where: str) -> dicom.FoundVolume:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """The series that is measured, and how it was chosen where more than the rule decided."""
+
+    volume: dicom.FoundVolume
+    reasons: tuple[str, ...] = ()
+
+
+def choose_series(
+    scan: dicom.Scan, rule: SeriesRule, *, where: str, side: Side | None = None, series: str = ""
+) -> Choice:
     """Return the one series that the rule names.
+
+    Parameters
+    ----------
+    scan : Scan
+    rule : SeriesRule
+    where : str
+        Participant and visit, for messages.
+    side : Side, optional
+        Knee of the participant: decides between two knees where the headers tell them apart.
+    series : str, optional
+        Number or mark of the series, from ``visits.tsv``; the description need not fit then.
 
     Raises
     ------
     StudyError
         Where none or several fit; the candidates are listed and nothing is guessed.
     """
-    fitting = [v for v in scan.volumes if fits(v, rule)]
-    if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(sorted(v.name for v in (fitting or scan.volumes))) or "none"
-    refused = "".join(f" Refused: {r}" for r in [r for r in scan.refused if not r.kind.harmless][:3])
-    if fitting:
-        raise StudyError(
-            f"{where}: {len(fitting)} series fit the rule [series] of study.toml: {names}. Narrow the rule."
+    reasons: list[str] = []
+    volumes: Sequence[dicom.FoundVolume] = scan.volumes
+    if series:
+        volumes = [v for v in volumes if is_named(v, series)]
+        reasons.append(f"series {series} is named in visits.tsv")
+    found = fitting(volumes, rule)
+    if series and not found:
+        found = fitting(volumes, rule.model_copy(update={"description": None, "exclude": None}))
+    sided, told_by = of_side(found, side)
+    if told_by:
+        reasons.append(f"of {len(found)} fitting series that of side {side} is taken ({told_by})")
+    single, copies = without_copies(sided)
+    if copies:
+        reasons.append(f"{', '.join(copies)} hold the same pixels as {single[0].name}, which is taken")
+    if len(single) == 1:
+        return Choice(volume=single[0], reasons=tuple(reasons))
+    raise StudyError(f"{where}: {_why_not(scan, single, series)}")
+
+
+def _why_not(scan: dicom.Scan, found: Sequence[dicom.FoundVolume], series: str) -> str:
+    """Say why no series or several series fit, and what to do."""
+    if found:
+        return (
+            f"{len(found)} series fit the rule [series] of study.toml: {dicom.listed(series_names(found), MOST)}. "
+            "Narrow the rule, or name one by its number or mark in visits.tsv, column `series`."
         )
-    raise StudyError(f"{where}: no series fits the rule [series] of study.toml. Volumes found: {names}.{refused}")
+    held = dicom.listed(series_names(scan.volumes), MOST) or f"none; {scan.account}"
+    refused = "".join(f" Refused: {line}" for line in scan.account.troubles[:3])
+    if series:
+        return f"visits.tsv names series {series}, which is not there. Volumes found: {held}.{refused}"
+    return f"no series fits the rule [series] of study.toml. Volumes found: {held}.{refused}"
 
 
-def fits(found: dicom.FoundVolume, rule: SeriesRule) -> bool:
-    """Whether all conditions of the rule hold for a volume."""
+def is_named(found: dicom.FoundVolume, series: str) -> bool:
+    """Whether ``series`` is the number or the mark of the series of a volume."""
+    if series.startswith("#"):
+        return dicom.uid_mark(found.series_uid, 64).startswith(series)
+    return series.isdecimal() and found.header.series_number == int(series)
+
+
+def series_names(volumes: Sequence[dicom.FoundVolume]) -> list[str]:
+    """Name volumes, with marks where series share a number."""
+    numbers: dict[int | None, set[str]] = defaultdict(set)
+    for volume in volumes:
+        numbers[volume.header.series_number].add(volume.series_uid)
+    names = [
+        f"{v.name} ({dicom.uid_mark(v.series_uid)})" if len(numbers[v.header.series_number]) > 1 else v.name
+        for v in volumes
+    ]
+    return sorted(names)
+
+
+def without_copies(volumes: Sequence[dicom.FoundVolume]) -> tuple[list[dicom.FoundVolume], list[str]]:
+    """Return volumes of which no two hold the same pixels at the same place, and the names of the copies left out."""
+    kept: list[dicom.FoundVolume] = []
+    copies = []
+    for volume in volumes:
+        if any(_same_image(volume, other) for other in kept):
+            copies.append(volume.name)
+        else:
+            kept.append(volume)
+    return kept, copies
+
+
+def _same_image(a: dicom.FoundVolume, b: dicom.FoundVolume) -> bool:
+    if a.header.echo_ms != b.header.echo_ms or not a.grid.same_as(b.grid, tolerance_mm=1e-4):
+        return False
+    try:
+        return np.array_equal(a.read().data, b.read().data)
+    except MrisegError:
+        return False
+
+
+def fitting(volumes: Sequence[dicom.FoundVolume], rule: SeriesRule) -> list[dicom.FoundVolume]:
+    """Return the volumes for which all conditions of the rule hold.
+
+    An echo goes by its number, or by the order of echo times where numbers do not tell the echoes of a scan apart, be
+    they in one series or in several.
+    """
+    found = [v for v in volumes if _fits_but_echo(v, rule)]
+    if rule.echo is None:
+        return found
+    scans: dict[object, list[dicom.SeriesHeader]] = defaultdict(list)
+    for volume in found:
+        scans[_scan_of(volume)].append(volume.header)
+    return [v for v in found if _echo_number(v, scans[_scan_of(v)]) == rule.echo]
+
+
+def _scan_of(found: dicom.FoundVolume) -> tuple[object, ...]:
+    """Return what the echoes of one scan have in common."""
+    h = found.header
+    spacing = tuple(round(s, 3) for s in h.spacing_mm)
+    return h.study_uid, h.label, h.scanning_sequence, h.repetition_ms, h.component, h.derived, h.shape, spacing
+
+
+def _echo_number(found: dicom.FoundVolume, scan: Sequence[dicom.SeriesHeader]) -> int | None:
+    time = found.header.echo_ms
+    return found.header.echo_number if time is None else dicom.echo_numbers(scan)[dicom.echo_key(time)]
+
+
+def _fits_but_echo(found: dicom.FoundVolume, rule: SeriesRule) -> bool:
     header = found.header
     return (
         (rule.description is None or _says(found, rule.description))
         and (rule.exclude is None or not _says(found, rule.exclude))
         and (rule.family is None or rule.family in family(header))
         and (rule.plane is None or header.plane == rule.plane)
-        and (rule.echo is None or header.echo_number == rule.echo)
         and (rule.component is None or (header.component or "magnitude") == rule.component)
         and (rule.derived is None or header.derived == rule.derived)
         and (rule.max_spacing_mm is None or max(header.spacing_mm) <= rule.max_spacing_mm)
@@ -58,81 +170,3 @@ def family(header: dicom.SeriesHeader) -> set[str]:
     """Name what made the echo, gradient or spin, or both (GRASE); empty where the header does not say."""
     words = set(header.scanning_sequence.lower().split())
     return {name for name, marks in FAMILIES.items() if words & marks}
-
-
-def propose_rule(sessions: Sequence[Sequence[dicom.FoundVolume]]) -> SeriesRule:
-    """Propose the rule that names the finest stack of knees that most sessions hold.
-
-    Where several volumes of a session still fit, the plane, the component, original images and the first echo are asked
-    for, each only where it parts them. What stays tied is for a person to settle.
-    """
-    held: Counter[str] = Counter()
-    finest: dict[str, float] = defaultdict(lambda: float("inf"))
-    for session in sessions:
-        held.update({v.header.label for v in session if _is_stack(v)})
-        for volume in filter(_is_stack, session):
-            finest[volume.header.label] = min(finest[volume.header.label], voxel_mm3(volume))
-    if not held:
-        return SeriesRule()
-    label = min(held, key=lambda d: (-held[d], finest[d], d))
-    rule = _described(label) if label else _undescribed([v for s in sessions for v in s if _is_stack(v)])
-    named = [[v for v in session if fits(v, rule)] for session in sessions]
-    return _narrowed(rule, named)
-
-
-def _described(label: str) -> SeriesRule:
-    return SeriesRule(description="^" + re.escape(label).replace(r"\-", "-") + "$")
-
-
-def _undescribed(stacks: Sequence[dicom.FoundVolume]) -> SeriesRule:
-    """Go by what made the finest stack where descriptions hold no known word."""
-    header = min(stacks, key=voxel_mm3).header
-    made_by = family(header)
-    return SeriesRule.model_validate(
-        {"plane": header.plane.value, "family": made_by.pop() if len(made_by) == 1 else None}
-    )
-
-
-def _narrowed(rule: SeriesRule, sessions: Sequence[Sequence[dicom.FoundVolume]]) -> SeriesRule:
-    """Add the conditions that part volumes of one session."""
-    finest = [min(s, key=voxel_mm3) for s in sessions if s]
-    plane = Counter(v.header.plane for v in finest if v.placed).most_common(1)
-    echoes = [v.header.echo_number for s in sessions for v in s if v.header.echo_number is not None]
-    wishes: list[Mapping[str, object]] = [
-        *({"plane": p.value} for p, _ in plane),
-        {"component": "magnitude"},
-        {"derived": False},
-        *({"echo": n} for n in sorted(set(echoes))[:1]),
-    ]
-    for wish in wishes:
-        if _ties(rule, sessions) == 0:
-            break
-        narrower = SeriesRule.model_validate({**rule.model_dump(), **wish})
-        if _ties(narrower, sessions) < _ties(rule, sessions) and _misses(narrower, sessions) <= _misses(rule, sessions):
-            rule = narrower
-    return rule
-
-
-def _ties(rule: SeriesRule, sessions: Iterable[Iterable[dicom.FoundVolume]]) -> int:
-    return sum(max(0, sum(fits(v, rule) for v in s) - 1) for s in sessions)
-
-
-def _misses(rule: SeriesRule, sessions: Iterable[Iterable[dicom.FoundVolume]]) -> int:
-    return sum(not any(fits(v, rule) for v in s) for s in sessions)
-
-
-def _is_stack(found: dicom.FoundVolume) -> bool:
-    """Whether a volume may be what is measured, and no localiser, map or single slice."""
-    header = found.header
-    return (
-        found.placed
-        and not header.localizer
-        and header.shape[2] >= FEW_SLICES
-        and header.component in ("", "magnitude")
-    )
-
-
-def voxel_mm3(found: dicom.FoundVolume) -> float:
-    """Volume of one voxel."""
-    a, b, c = found.header.spacing_mm
-    return a * b * c

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as fn
+from chance import Chance
+
+if TYPE_CHECKING:
+    from lesions import Lesions
 
 Tensor = torch.Tensor
-Rng = np.random.Generator
-Noise = Callable[[tuple[int, ...], float, Rng], Tensor]
 
 # The first nine are the codes of prepare.Tissue (index 8, joint space, is replaced before drawing).
 TISSUES = (
@@ -40,56 +42,56 @@ SEQUENCES = {
 RANDOM_SHARE = 0.2  # of images in no known contrast: they keep the network general, and the others make it accurate
 
 
-def tissue_signal(rng: Rng) -> dict[str, float]:
+def tissue_signal(chance: Chance) -> dict[str, float]:
     """Mean signal of every tissue of one image, about 0 to 1."""
-    if rng.random() < RANDOM_SHARE:
-        signal = {name: float(rng.uniform(0.05, 1)) for name in TISSUES}
-        if rng.random() < 0.7:
-            signal["fat_pad"] = signal["fat"] * float(rng.uniform(0.8, 1.1))
-        if rng.random() < 0.4:
-            signal["marrow"] = signal["fat"] * float(rng.uniform(0.7, 1.1))
-        signal["tendon"] = float(rng.uniform(0.02, 0.4))
+    if chance.happens(RANDOM_SHARE):
+        signal = {name: chance.uniform(0.05, 1) for name in TISSUES}
+        if chance.happens(0.7):
+            signal["fat_pad"] = signal["fat"] * chance.uniform(0.8, 1.1)
+        if chance.happens(0.4):
+            signal["marrow"] = signal["fat"] * chance.uniform(0.7, 1.1)
+        signal["tendon"] = chance.uniform(0.02, 0.4)
     else:
-        words = list(SEQUENCES.values())[rng.integers(len(SEQUENCES))].split()
-        signal = {n: float(v) * float(rng.uniform(0.85, 1.18)) for n, v in zip(words[::2], words[1::2], strict=True)}
-    signal["air"] = float(rng.uniform(0, 0.04)) if rng.random() < 0.9 else float(rng.uniform(0, 0.5))
-    signal["cortex"] = float(rng.uniform(0, 0.15)) if rng.random() < 0.9 else float(rng.uniform(0, 0.7))
+        words = list(SEQUENCES.values())[chance.rng.integers(len(SEQUENCES))].split()
+        signal = {n: float(v) * chance.uniform(0.85, 1.18) for n, v in zip(words[::2], words[1::2], strict=True)}
+    signal["air"] = chance.uniform(0, 0.04) if chance.happens(0.9) else chance.uniform(0, 0.5)
+    signal["cortex"] = chance.uniform(0, 0.15) if chance.happens(0.9) else chance.uniform(0, 0.7)
     signal["joint"] = signal["synovium"]
     return signal
 
 
-def draw_contrast(fractions: Tensor, distances: Tensor, tissue: Tensor, rng: Rng, noise: Noise) -> Tensor:
-    """Clean image (I, J, K) from label fractions (6,), signed distances (6,) in mm and tissue indices."""
-    shape = tuple(tissue.shape)
-    signal = tissue_signal(rng)
-    means = torch.tensor([signal[name] for name in TISSUES])
-    spread = torch.from_numpy(rng.uniform(0, 0.14, len(TISSUES)).astype(np.float32))
+def draw_contrast(fractions: Tensor, lesions: Lesions, tissue: Tensor, chance: Chance) -> Tensor:
+    """Clean image (I, J, K) from label fractions (6, I, J, K), a knee with lesions and tissue indices (I, J, K)."""
+    shape, distances = tuple(tissue.shape), lesions.distances
+    signal = tissue_signal(chance)
+    means = torch.tensor([signal[name] for name in TISSUES], device=tissue.device)
+    spread = torch.from_numpy(chance.rng.uniform(0, 0.14, len(TISSUES)).astype(np.float32)).to(tissue.device)
     spread[TISSUES.index("air")] *= 0.1
-    fine, coarse = noise(shape, rng.uniform(1.2, 3), rng), noise(shape, rng.uniform(4, 16), rng)
-    texture = fine * float(rng.uniform(0.2, 0.8)) + coarse * float(rng.uniform(0.2, 0.8))
-    image = (means + 0 * spread)[tissue] + spread[tissue] * texture
+    fine, coarse = chance.waves(shape, chance.uniform(1.2, 3)), chance.waves(shape, chance.uniform(4, 16))
+    texture = fine * chance.uniform(0.2, 0.8) + coarse * chance.uniform(0.2, 0.8)
+    image = means[tissue] + spread[tissue] * texture
     fibula = (tissue == TISSUES.index("marrow")).float()
     shell = fibula - (fn.avg_pool3d(fibula[None, None], 3, 1, 1)[0, 0] > 0.99).float()
-    image = image + shell.clamp(0) * (signal["cortex"] - image) * float(rng.uniform(0.3, 1))
+    image = image + shell.clamp(0) * (signal["cortex"] - image) * chance.uniform(0.3, 1)
     image = _blur_edges(image)
     image = image * (1 - fractions.sum(0))
-    thickness = float(rng.uniform(0.2, 1.6))
+    thickness = chance.uniform(0.2, 1.6)
     marrow = signal["marrow"]
-    lesion = ((noise(shape, 9, rng) - float(rng.uniform(1.2, 3))) * 2).clamp(0, 1) * float(rng.normal(0, 0.5))
-    zone = float(rng.uniform(-0.35, 0.35))
+    lesion = ((chance.waves(shape, 9) - chance.uniform(1.2, 3)) * 2).clamp(0, 1) * chance.normal(0, 0.5)
+    zone = chance.uniform(-0.35, 0.35)
     for n in (0, 2, 4):
         inside = -distances[n]
-        cortex = ((thickness - inside) / 0.5 + 0.5).clamp(0, 1) * float(rng.uniform(0.5, 1))
-        body = marrow * float(rng.uniform(0.92, 1.08)) + spread[7] * texture + lesion * (inside < 14)
+        cortex = ((thickness - inside) / 0.5 + 0.5).clamp(0, 1) * chance.uniform(0.5, 1)
+        body = marrow * chance.uniform(0.92, 1.08) + spread[7] * texture + lesion * (inside < 14)
         image = image + fractions[n] * (body * (1 - cortex) + signal["cortex"] * cortex)
         depth = distances[n] / (distances[n] - distances[n + 1]).clamp(min=0.3)
         cartilage = signal["cartilage"] * (1 + zone * (2 * depth.clamp(0, 1) - 1)) + spread[13] * texture
-        image = image + fractions[n + 1] * cartilage
+        image = image + fractions[n + 1] * cartilage * lesions.repair
     return image.clamp(min=0)
 
 
 def _blur_edges(image: Tensor) -> Tensor:
-    kernel = torch.tensor([0.2, 0.6, 0.2])
+    kernel = torch.tensor([0.2, 0.6, 0.2], device=image.device)
     for axis in range(3):
         shape = [1, 1, 1, 1, 1]
         shape[axis + 2] = 3

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
+from chance import Chance
 
 Tensor = torch.Tensor
-Rng = np.random.Generator
-Noise = Callable[[tuple[int, ...], float, Rng], Tensor]
 FINE_SHARE = 0.7  # of images with slices under 1 mm, and of images with little noise
 
 
@@ -37,41 +34,39 @@ def along(image: Tensor, matrix: Tensor, axis: int) -> Tensor:
     return torch.movedim(torch.tensordot(matrix, image, dims=([1], [axis])), 0, axis)
 
 
-def draw_resolution(rng: Rng) -> list[tuple[float, float]]:
+def draw_resolution(chance: Chance) -> list[tuple[float, float]]:
     """Slice spacing and profile width in mm along i, j, k: mostly sagittal stacks, some coronal and axial."""
-    fine = rng.random() < FINE_SHARE
-    in_plane = float(rng.uniform(0.3, 0.7)) if fine else float(rng.uniform(0.3, 1.2))
-    slices = float(rng.uniform(0.4, 1.0)) if fine else float(rng.uniform(1.0, 4.5))
+    fine = chance.happens(FINE_SHARE)
+    in_plane = chance.uniform(0.3, 0.7) if fine else chance.uniform(0.3, 1.2)
+    slices = chance.uniform(0.4, 1.0) if fine else chance.uniform(1.0, 4.5)
     result = [(in_plane, in_plane)] * 3
-    axis = int(rng.choice(3, p=[0.8, 0.1, 0.1]))
-    result[axis] = (slices, slices * float(rng.uniform(0.6, 1)))
+    axis = int(chance.rng.choice(3, p=[0.8, 0.1, 0.1]))
+    result[axis] = (slices, slices * chance.uniform(0.6, 1))
     return result
 
 
-def scan(image: Tensor, rng: Rng, noise: Noise, *, voxel_mm: float) -> Tensor:
+def scan(image: Tensor, chance: Chance, *, voxel_mm: float) -> Tensor:
     """Measured magnitude image (I, J, K) of a clean one with voxels of ``voxel_mm``."""
     shape = tuple(image.shape)
-    if rng.random() < 0.8:
-        image = image * torch.exp(noise(shape, rng.uniform(25, 90), rng) * float(rng.uniform(0, 0.35)))
-    if rng.random() < 0.03:
-        image = image * (noise(shape, 30, rng) < 1.8)
-    if rng.random() < 0.12:
-        axis, shift = int(rng.integers(1, 3)), int(rng.integers(8, 50))
-        image = image + float(rng.uniform(0.02, 0.12)) * torch.roll(image, shift, axis)
-    resolution = draw_resolution(rng)
+    if chance.happens(0.8):
+        image = image * torch.exp(chance.waves(shape, chance.uniform(25, 90)) * chance.uniform(0, 0.35))
+    if chance.happens(0.03):
+        image = image * (chance.waves(shape, 30) < 1.8)
+    if chance.happens(0.12):
+        axis, shift = int(chance.rng.integers(1, 3)), int(chance.rng.integers(8, 50))
+        image = image + chance.uniform(0.02, 0.12) * torch.roll(image, shift, axis)
+    resolution = draw_resolution(chance)
     backs = []
     for axis, (spacing, profile) in enumerate(resolution):
         if max(spacing, profile) > voxel_mm:
-            forward, back = slice_matrices(shape[axis], spacing, profile, float(rng.random()), voxel_mm=voxel_mm)
-            image = along(image, forward, axis)
+            forward, back = slice_matrices(shape[axis], spacing, profile, chance.uniform(0, 1), voxel_mm=voxel_mm)
+            image = along(image, forward.to(image.device), axis)
             backs.append((axis, back))
-    level = float(rng.uniform(0, 0.03) if rng.random() < FINE_SHARE else rng.uniform(0.02, 0.09))
-    real, imaginary = (
-        torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)) * level for _ in range(2)
-    )
+    level = chance.uniform(0, 0.03) if chance.happens(FINE_SHARE) else chance.uniform(0.02, 0.09)
+    real, imaginary = (chance.noise(tuple(image.shape)) * level for _ in range(2))
     image = torch.sqrt((image + real) ** 2 + imaginary**2)
     for axis, back in backs:
-        image = along(image, back, axis)
-    if rng.random() < 0.5:
-        image = image.clamp(min=0) ** float(np.exp(rng.normal(0, 0.25)))
+        image = along(image, back.to(image.device), axis)
+    if chance.happens(0.5):
+        image = image.clamp(min=0) ** float(np.exp(chance.normal(0, 0.25)))
     return image

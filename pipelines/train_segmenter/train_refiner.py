@@ -16,10 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.multiprocessing as mp
+from chance import Chance
 from generator import Knee, draw, load_knee
-from loop import Arrays, Config, Task, knees, train
+from loop import train
+from network import CLASSES
 from refiner import Refiner
-from train import arguments_of, begin, loss_of
+from task import Arrays, Config, Task, knees
+from train import arguments_of, begin, feed_of, loss_of, unpacked
 
 from mriseg.segment import load_network
 from mriseg.segment.inference import open_session, predict_block
@@ -28,9 +31,9 @@ from mriseg.splits import Split
 
 Tensor = torch.Tensor
 USUAL = Config(voxel_mm=0.6, size=(48, 80, 64), peak_rate=1.2e-3, clip=1.0, replay=400)
-FIELD = (128, 192, 192)  # voxels of 0.6 mm that the segmenter is shown at once
-CROPS = 10  # of one field
+CROPS = 14  # of one field
 SHELF = 80  # crops that wait, so that neighbours in time are not neighbours in space
+LESIONS = 5  # of ten crops about something, so many are about a lesion or a thin layer
 MIRRORED = 0.7  # share of fields that the segmenter sees twice
 
 
@@ -57,28 +60,28 @@ class Segmenter:
 
 
 def places(target: np.ndarray, shares: np.ndarray) -> list[np.ndarray]:
-    """Voxels (N, 3) to take crops about: each cartilage, what is wrongly taken for one, surfaces of bones."""
+    """Voxels (N, 3) to take crops about: lesions, each cartilage, what is wrongly taken for one, surfaces of bones."""
     truth, found = target[:, ::2, ::2, ::2], shares[:, ::2, ::2, ::2]
-    bone = truth[1::2].sum(axis=0)
-    masks = [truth[c] > 128 for c in (2, 4, 6)]
-    masks += [(found[2::2].sum(axis=0) > 0.4) & (truth[2::2].sum(axis=0) < 60), (bone > 50) & (bone < 200)]
+    bone, cartilage = (sum(truth[c].astype(int) for c in labels) for labels in ((1, 3, 5), (2, 4, 6)))
+    wrong = (found[2::2].sum(axis=0) > 0.4) & (cartilage < 60)
+    masks = [truth[c] > 128 for c in (2, 4, 6)] + [wrong, (bone > 50) & (bone < 200)]
+    masks += [truth[CLASSES] > 128] * LESIONS
     return [np.argwhere(mask) * 2 for mask in masks if mask.sum() > 30]
 
 
-def crops(knee: Knee, segmenter: Segmenter, config: Config, rng: np.random.Generator) -> list[Arrays]:
+def crops(knee: Knee, segmenter: Segmenter, config: Config, chance: Chance) -> list[Arrays]:
     """Crops of two images of one knee: image, evidence, fractions and target, the last three in 255ths."""
-    result = []
-    for drawn, fractions in draw(knee, FIELD, rng, voxel_mm=config.voxel_mm, contrasts=2):
-        image, target = drawn[0].numpy(), (fractions * 255).round().byte().numpy()
-        prior = segmenter.fractions(halved(image), twice=rng.random() < MIRRORED)
+    result, rng = [], chance.rng
+    for drawn, truth in draw(knee, config.field, chance, voxel_mm=config.voxel_mm, contrasts=2):
+        image, target = drawn[0].numpy(), (truth * 255).round().byte().numpy()
+        prior = segmenter.fractions(halved(image), twice=chance.happens(MIRRORED))
         shares = evidence(image, prior)
         near = places(target, shares)
         for _ in range(CROPS if near else 1):
-            chosen = near[rng.integers(len(near))] if near else np.array([FIELD]) // 2
+            chosen = near[rng.integers(len(near))] if near else np.array([config.field]) // 2
             centre = chosen[rng.integers(len(chosen))] + rng.integers(-12, 13, 3)
-            corner = [
-                int(np.clip(c - n // 2, 0, f - n)) // 2 * 2 for c, n, f in zip(centre, config.size, FIELD, strict=True)
-            ]
+            bounds = zip(centre, config.size, config.field, strict=True)
+            corner = [int(np.clip(c - n // 2, 0, f - n)) // 2 * 2 for c, n, f in bounds]
             fine = tuple(slice(a, a + n) for a, n in zip(corner, config.size, strict=True))
             coarse = tuple(slice(side.start // 2, side.stop // 2) for side in fine)
             shown = [in_255ths(shares[(slice(None), *fine)]), in_255ths(prior[(slice(None), *coarse)])]
@@ -94,20 +97,21 @@ def in_255ths(fractions: np.ndarray) -> np.ndarray:
 def produce(cache: Path, config: Config, seed: int, out: mp.Queue, *, network: Path) -> None:
     """Draw crops for ever, in an order that mixes fields."""
     torch.set_num_threads(1)
-    rng, segmenter = np.random.default_rng(seed), Segmenter(network)
-    pool = {path: load_knee(path) for path in knees(cache, Split.TRAINING)}
+    chance, segmenter = Chance(np.random.default_rng(seed)), Segmenter(network)
+    rng = chance.rng
+    pool: dict[Path, Knee] = {}
     shelf: list[Arrays] = []
     while True:
-        shelf += crops(pool[list(pool)[rng.integers(len(pool))]], segmenter, config, rng)
+        pool |= {path: load_knee(path) for path in knees(cache, Split.TRAINING) if path not in pool}
+        shelf += crops(pool[list(pool)[rng.integers(len(pool))]], segmenter, config, chance)
         while len(shelf) > SHELF or (len(shelf) > 4 and out.empty()):
             out.put(shelf.pop(rng.integers(len(shelf))))
 
 
-def unpack(crop: Arrays) -> tuple[Tensor, ...]:
+def unpack(crop: Arrays, device: str) -> tuple[Tensor, ...]:
     """Tensors of a crop as it travels between processes."""
-    image, *shares = (torch.from_numpy(values).float() for values in crop)
-    shown, prior, target = (share / 255 for share in shares)
-    return image[None], shown, prior, target / target.sum(0, keepdim=True).clamp(min=1e-6)
+    image, shown, prior = (torch.from_numpy(values).to(device).float() for values in crop[:3])
+    return image[None], shown / 255, prior / 255, unpacked(crop[3], device)
 
 
 def again(crop: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -119,15 +123,17 @@ def again(crop: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, .
 def task(network: Path) -> Task:
     """Refining the answers of one segmenter."""
     make = partial(produce, network=network)
-    return Task(make=Refiner, produce=make, unpack=unpack, again=again, loss=partial(loss_of, weight=1, least=500))
+    return Task(
+        make=Refiner, produce=make, draw=None, unpack=unpack, again=again, loss=partial(loss_of, weight=1, least=500)
+    )
 
 
 def validation_set(cache: Path, config: Config, network: Path) -> list[tuple[Tensor, ...]]:
     """Sixteen fixed crops of knees that are never trained on."""
-    rng, segmenter = np.random.default_rng(1), Segmenter(network)
+    chance, segmenter = Chance(np.random.default_rng(1)), Segmenter(network)
     paths = knees(cache, Split.VALIDATION)[:4]
-    fields = [crops(load_knee(path), segmenter, config, rng)[::5] for path in paths]
-    return [unpack(crop) for field in fields for crop in field[:4]]
+    fields = [crops(load_knee(path), segmenter, config, chance)[::5] for path in paths]
+    return [unpack(crop, "cpu") for field in fields for crop in field[:4]]
 
 
 def main() -> None:
@@ -137,8 +143,9 @@ def main() -> None:
     given = parser.parse_args()
     config = replace(USUAL, size=tuple(given.size), batch=given.batch, peak_rate=given.rate)
     run = begin(given.run, config, task(given.segmenter), given.threads)
+    feed = feed_of(run, given.cache, workers=given.workers)
     held_out = validation_set(given.cache, config, given.segmenter)
-    train(run, given.cache, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes, workers=given.workers)
+    train(run, feed, held_out, minutes=given.minutes, plan_minutes=given.plan_minutes)
 
 
 if __name__ == "__main__":

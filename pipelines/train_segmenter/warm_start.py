@@ -39,21 +39,26 @@ def restore(model: nn.Module, build: Callable[[nn.Module], onnx.ModelProto], pat
             parameter.data.copy_(torch.from_numpy(np.array(value)).reshape(parameter.shape))
 
 
+def begin(path: Path, folder: Path, *, refines: bool) -> None:
+    """Write the checkpoint of a run in ``folder`` that begins with the weights of an ONNX file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if refines:
+        run = Run(folder, train_refiner.USUAL, train_refiner.task(path))
+    else:
+        run = Run(folder, train.USUAL, train.SEGMENTER)
+    restore(run.model, build_refiner if refines else build, path)
+    run.mean.load_state_dict(run.model.state_dict())
+    run.save()
+
+
 def main() -> None:
-    """Write the checkpoint of a run that begins with shipped weights."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("onnx", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--refiner", action="store_true", help="the file is that of the network that refines")
     given = parser.parse_args()
-    given.run.mkdir(parents=True, exist_ok=True)
-    if given.refiner:
-        run = Run(given.run, train_refiner.USUAL, train_refiner.task(given.onnx))
-    else:
-        run = Run(given.run, train.USUAL, train.SEGMENTER)
-    restore(run.model, build_refiner if given.refiner else build, given.onnx)
-    run.mean.load_state_dict(run.model.state_dict())
-    run.save()
+    begin(given.onnx, given.run, refines=given.refiner)
 
 
 if __name__ == "__main__":

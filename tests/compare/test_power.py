@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
+from mriseg.compare.ancova import fit_ancova
+from mriseg.compare.batch import batch_ancova
+from mriseg.compare.design import Common
 from mriseg.compare.pilot import Pilot, build_pilot
 from mriseg.compare.plan import Endpoint
 from mriseg.compare.power import Effect, Scenario, power_at, sample_size
@@ -16,6 +20,10 @@ from mriseg.compare.tables import read_table
 from mriseg.errors import AnalysisError
 
 AREA = Endpoint(region="FT", metric="dAB")
+
+
+def common(n: int) -> Common:
+    return Common(columns=np.ones((n, 1)), names=("i",), grid=np.ones(1), cells=np.zeros(n, dtype=int), notes=())
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +152,63 @@ def test_too_few_repeats_are_noted_for_that_endpoint_alone() -> None:
     assert "1 knees with 2 complete scans" in found.loc["P", "note"]
     with pytest.raises(AnalysisError, match=r"absent \['c'\]"):
         repeatability_table(table, ["a", "c"])
+
+
+def from_zero() -> Pilot:
+    data = pd.read_csv(Path(__file__).parent / "fixtures" / "pilot_from_zero.csv")
+    return Pilot(endpoint=AREA, unit="mm2", baseline=data["baseline"].to_numpy(), followup=data["month6"].to_numpy())
+
+
+def test_a_baseline_that_does_not_vary_is_dropped_as_in_the_comparison() -> None:
+    zero = from_zero()
+    high = Pilot(endpoint=AREA, unit="mm2", baseline=zero.baseline + 0.1, followup=zero.followup + 0.1)
+    for pilot in (zero, high):
+        assert pilot.residual_sd == pytest.approx(np.std(zero.followup, ddof=1))
+        assert sample_size(pilot, Scenario(), simulated=False) == 8
+    assert sample_size(high, Scenario()) == 7
+
+
+@pytest.mark.parametrize("value", [0.0, 3.3])
+@pytest.mark.parametrize("differing", [0, 1, 2])
+def test_batched_ancova_drops_a_constant_baseline_and_full_leverage_as_one_fit_does(
+    value: float, differing: int
+) -> None:
+    rng = np.random.default_rng(9)
+    base, follow = np.full((3, 24), value), rng.normal(30, 40, (3, 24))
+    base[:, :differing] += np.arange(50, 50 + differing)
+    treated = np.arange(24) % 2 == 1
+    batch = batch_ancova(base, follow, treated)
+    for i in range(3):
+        fit = fit_ancova(follow[i], treated, base[i], common(24))
+        assert_allclose(
+            [batch.effect[i], batch.se[i], batch.model_se[i], batch.df[i]],
+            [fit.effect.estimate, fit.se, fit.model_se, fit.df],
+            rtol=1e-8,
+        )
+
+
+@pytest.mark.parametrize("changed", ["halted", "time", "dropout", "alpha", "power"])
+def test_a_scenario_that_is_not_a_number_is_refused(changed: str) -> None:
+    with pytest.raises(AnalysisError, match="found"):
+        Scenario(**{changed: float("nan")})
+
+
+def test_a_sample_size_does_not_hang_on_the_seed() -> None:
+    assert sample_size(from_zero(), Scenario(seed=2)) == 7
+
+
+def test_a_pilot_that_follows_from_its_baseline_and_one_of_a_single_visit_are_refused() -> None:
+    rows = [
+        (f"sub-{i:02d}", v, "R", "FT", "dAB", str(i + 5 * (v == "b")), "mm2", "measured")
+        for i in range(12)
+        for v in "ab"
+    ]
+    table = pd.DataFrame(
+        rows, columns=["participant_id", "visit", "side", "region", "metric", "value", "unit", "state"]
+    )
+    with pytest.raises(AnalysisError, match="follows from its baseline exactly"):
+        build_pilot(table, AREA, baseline="a", followup="b")
+    with pytest.raises(AnalysisError, match="are both 'a'"):
+        build_pilot(table, AREA, baseline="a", followup="a")
+    with pytest.raises(AnalysisError, match=r"has the visits a, b. 24 row\(s\) of it wait for a review"):
+        build_pilot(table.assign(state="needs-review"), AREA, baseline="a", followup="b")

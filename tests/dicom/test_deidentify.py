@@ -200,3 +200,62 @@ def test_the_sidecar_is_json_and_names_its_sources(tmp_path: Path) -> None:
     assert len(facts["sop_uids"]) == 6
     assert facts["visit"] == "m06"
     assert keyword_for_tag(0x00100010) not in facts
+
+
+def test_no_copy_takes_the_place_of_another(tmp_path: Path) -> None:
+    save(classic(Stack(), SOPInstanceUID="1.2.3.4.5"), tmp_path / "a")
+    result = deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    assert len(result.written) == len(list((tmp_path / "x").rglob("*.dcm"))) == 1
+    assert [r.name for r in result.account.troubled] == [f"im000{n}.dcm" for n in range(1, 6)]
+    (line,) = result.account.troubles
+    assert "has the SOPInstanceUID of im0000.dcm" in line
+    assert any("5 files that lie among its images could not be copied" in w for w in result.warnings)
+
+
+def test_the_same_image_twice_is_copied_once_and_counted(tmp_path: Path) -> None:
+    save([*classic(Stack()), classic(Stack())[2]], tmp_path / "a")
+    result = deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    assert len(result.written) == 6
+    assert not result.account.troubled
+    assert "1 x copy of an image that is there already" in result.account.passed_over
+
+
+@pytest.mark.parametrize("tag", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
+@pytest.mark.parametrize("how", ["blank", "absent"])
+def test_an_image_without_identifiers_is_refused_by_file_and_the_others_go_on(
+    tag: str, how: str, tmp_path: Path
+) -> None:
+    slices = classic(Stack())
+    setattr(slices[2], tag, "")
+    if how == "absent":
+        delattr(slices[2], tag)
+    for k, ds in enumerate(slices):
+        ds.save_as(tmp_path / f"im{k}.dcm", implicit_vr=False, little_endian=True)
+    result = deidentify(tmp_path, tmp_path.parent / f"{tmp_path.name}-out", NAMES)
+    assert len(result.written) == 5
+    assert [r.name for r in result.account.troubled] == ["im2.dcm"]
+    assert f"{tag} is missing" in result.account.troubles[0]
+
+
+@pytest.mark.parametrize("number", ["x", "1e99", "-5", ""])
+def test_one_odd_file_stops_no_other(number: str, tmp_path: Path) -> None:
+    slices = classic(Stack())
+    with quiet():
+        slices[1]["SeriesNumber"]._value = number
+        save(slices, tmp_path / "a")
+        (tmp_path / "a" / "im0002.dcm").write_bytes(b"damaged")
+        result = deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    assert len(result.written) == len(list((tmp_path / "x").rglob("*.dcm"))) == 5
+    assert [r.name for r in result.account.troubled] == ["im0002.dcm"]
+
+
+def test_a_second_run_keeps_copies_and_never_replaces_other_ones(tmp_path: Path) -> None:
+    paths = save(classic(Stack()), tmp_path / "a")
+    assert len(deidentify(tmp_path / "a", tmp_path / "x", NAMES).written) == 6
+    assert len(deidentify(tmp_path / "a", tmp_path / "x", NAMES).written) == 6
+    data = bytearray(paths[0].read_bytes())
+    data[-1] ^= 1
+    paths[0].write_bytes(data)
+    result = deidentify(tmp_path / "a", tmp_path / "x", NAMES)
+    assert len(result.written) == 5
+    assert "another copy with its identifiers is there already" in result.account.troubles[0]

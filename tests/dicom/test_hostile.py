@@ -23,7 +23,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
-from mriseg.dicom import RefusalKind, Scan, export_all, scan, sidecar, sources
+from mriseg.dicom import RefusalKind, Scan, archives, export_all, scan, sidecar, sources
 from mriseg.errors import DicomError, MrisegError
 from tests.dicom.builders import Stack, classic, enhanced, save
 
@@ -51,7 +51,7 @@ def test_a_file_that_is_no_dicom(content: bytes, tmp_path: Path) -> None:
 
 def test_nothing_behind_the_mark(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM")
-    the_refusal(scan(tmp_path), RefusalKind.NOT_MR)
+    assert "cut off" in the_refusal(scan(tmp_path), RefusalKind.UNREADABLE)
 
 
 def element(tag: tuple[int, int], vr: bytes, value: bytes, *, length: int | None = None) -> bytes:
@@ -135,20 +135,30 @@ def test_a_zip_bomb_of_anything_is_not_unpacked(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_claims_more_than_any_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_ARCHIVE_BYTES", MIB)
+    monkeypatch.setattr(archives, "MAX_ARCHIVE_BYTES", MIB)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.bin", bytes(2 * MIB))
     the_refusal(scan(tmp_path), RefusalKind.HOSTILE)
 
 
-def test_an_archive_inside_an_archive_is_not_followed(tmp_path: Path, one_file: Path) -> None:
-    inner = io.BytesIO()
-    with zipfile.ZipFile(inner, "w") as archive:
-        archive.write(one_file, "a.dcm")
-    with zipfile.ZipFile(tmp_path / "dicom" / "a.zip", "w") as archive:
-        archive.writestr("b.zip", inner.getvalue())
+def test_archives_inside_archives_are_followed_so_far_and_no_further(tmp_path: Path, one_file: Path) -> None:
+    content, name = one_file.read_bytes(), "a.dcm"
     one_file.unlink()
-    the_refusal(scan(tmp_path / "dicom"), RefusalKind.NOT_DICOM)
+    for depth in range(6):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr(name, content)
+        content, name = packed.getvalue(), "b.zip"
+        (one_file.parent / "a.zip").write_bytes(content)
+        found = scan(one_file.parent)
+        assert len(found.volumes) == int(depth <= archives.MAX_DEPTH)
+    assert "unpack it" in str(found.account)
+
+
+def test_an_archive_inside_an_archive_that_is_none(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("b.zip", b"PK\3\4 nothing")
+    assert "not a readable zip archive" in the_refusal(scan(tmp_path), RefusalKind.UNREADABLE)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -171,7 +181,7 @@ def test_a_damaged_archive_member(tmp_path: Path, one_file: Path) -> None:
     the_refusal(scan(tmp_path / "a.zip"), RefusalKind.UNREADABLE)
 
 
-@pytest.mark.parametrize("name", ["../outside.dcm", "/etc/hostname", "a/../../b.dcm", "./a.dcm"])
+@pytest.mark.parametrize("name", ["../outside.dcm", "/etc/hostname", "a/../../b.dcm", "..\\outside.dcm"])
 def test_archive_names_that_lead_out(name: str, tmp_path: Path, one_file: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo(name), one_file.read_bytes())

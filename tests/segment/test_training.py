@@ -27,20 +27,25 @@ KNEE = f"{min(load_splits().training)}_ses-00m_side-R"  # the recipe learns from
 @pytest.fixture(scope="module")
 def recipe() -> SimpleNamespace:
     sys.path.insert(0, str(RECIPE))
+    import anatomy_map
+    import chance
     import export
+    import feed
     import generator
     import loop
     import network
     import prepare
     import refiner
     import scanner
+    import task
     import train
     import train_refiner
     import warm_start
 
     sys.path.remove(str(RECIPE))
     torch.set_num_threads(1)  # two threads wait for each other where other work shares the cores
-    modules = (export, generator, loop, network, prepare, refiner, scanner, train, train_refiner, warm_start)
+    modules = (anatomy_map, chance, export, feed, generator, loop, network, prepare, refiner, scanner, task, train)
+    modules += (train_refiner, warm_start)
     return SimpleNamespace(**{module.__name__: module for module in modules})
 
 
@@ -54,7 +59,7 @@ def cache(recipe: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
         distance = np.sqrt((i - centre[0]) ** 2 + (j - centre[1]) ** 2 + (k - centre[2]) ** 2) - radius
         channels += [distance, np.where(np.abs(k - 25) < 12, distance - 2, distance)]
     coded = [np.clip(np.rint(c / recipe.prepare.SDF_UNIT_MM), -127, 127) for c in channels]
-    tissue = np.where(j > 30, recipe.prepare.Tissue.FAT_PAD, recipe.prepare.Tissue.MUSCLE)
+    tissue = np.where(j > 30, recipe.anatomy_map.Tissue.FAT_PAD, recipe.anatomy_map.Tissue.MUSCLE)
     hull = np.clip((np.hypot(i - 25, j - 25) - 24) / recipe.prepare.HULL_UNIT_MM, -127, 127)
     np.save(folder / f"{KNEE}.npy", np.stack([*coded, tissue, hull]).astype(np.int8))
     affine = np.diag([0.8, 0.8, 0.8, 1.0]).tolist()
@@ -62,37 +67,40 @@ def cache(recipe: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
+def chance_of(recipe: SimpleNamespace, seed: int) -> SimpleNamespace:
+    return recipe.chance.Chance(np.random.default_rng(seed))
+
+
 def test_a_drawn_pair_has_fractions_that_sum_to_one_and_a_standardised_image(
     recipe: SimpleNamespace, cache: Path
 ) -> None:
     knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
-    pairs = recipe.generator.draw(knee, SIZE, np.random.default_rng(0), voxel_mm=1.2)
+    pairs = recipe.generator.draw(knee, SIZE, chance_of(recipe, 0), voxel_mm=1.2)
     assert len(pairs) == 3
     for image, target in pairs:
         assert image.shape == (1, *SIZE)
-        assert target.shape == (7, *SIZE)
+        assert target.shape == (8, *SIZE)
         assert torch.isfinite(image).all()
         assert abs(float(image.mean())) < 1e-3
-        assert float((target.sum(0) - 1).abs().max()) < 1e-5
+        assert float((target[:7].sum(0) - 1).abs().max()) < 1e-5
         assert float(target.min()) > -1e-6
 
 
 def test_the_same_seed_draws_the_same_knee(recipe: SimpleNamespace, cache: Path) -> None:
     knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
-    one, two = (recipe.generator.draw(knee, SIZE, np.random.default_rng(7), voxel_mm=1.2)[0] for _ in range(2))
+    one, two = (recipe.generator.draw(knee, SIZE, chance_of(recipe, 7), voxel_mm=1.2)[0] for _ in range(2))
     assert torch.equal(one[0], two[0])
     assert torch.equal(one[1], two[1])
 
 
-def test_denuding_takes_cartilage_away_and_never_bone(recipe: SimpleNamespace) -> None:
+def test_wear_thins_and_thickens_the_layer_and_grows_none_on_bare_bone(recipe: SimpleNamespace) -> None:
     bone = torch.linspace(-6, 6, 40)[None, None].expand(40, 40, 40).contiguous()
-    union = bone - 2
-    rng = np.random.default_rng(3)
-    worn = [recipe.generator.wear(bone, union, rng, voxel_mm=1.2) for _ in range(20)]
+    chance = chance_of(recipe, 3)
+    worn = [recipe.generator.wear(bone, bone - 2, chance, voxel_mm=1.2) for _ in range(20)]
     assert all((u <= b + 1e-6).all() for b, u in worn)
-    layers = [((u < 0) & (b > 0)).any(dim=2).float().mean() for b, u in worn]
-    assert min(layers) < 0.9
-    assert max(layers) > 0.95
+    layers = [float((b - u)[..., 20].mean()) for b, u in worn]
+    assert min(layers) < 1.9
+    assert max(layers) > 2.1
 
 
 def test_thick_slices_keep_the_mean_and_lose_the_detail(recipe: SimpleNamespace) -> None:
@@ -135,7 +143,7 @@ def test_the_quick_gradient_is_the_true_gradient(recipe: SimpleNamespace) -> Non
 def test_training_resumes_where_it_was_put_down(recipe: SimpleNamespace, cache: Path, tmp_path: Path) -> None:
     config, task = replace(recipe.train.USUAL, size=(32, 16, 16)), recipe.train.SEGMENTER
     knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
-    pairs = recipe.generator.draw(knee, config.size, np.random.default_rng(0), voxel_mm=1.2)
+    pairs = recipe.generator.draw(knee, config.size, chance_of(recipe, 0), voxel_mm=1.2)
     whole, first = (recipe.loop.Run(tmp_path / name, config, task) for name in ("whole", "parts"))
     first.folder.mkdir()
     losses = [whole.learn((i[None], t[None]), 0.1) for i, t in pairs]
@@ -152,15 +160,44 @@ def test_a_batch_on_finer_voxels_is_drawn_beside_the_training_and_ends_with_it(
     recipe: SimpleNamespace, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(RECIPE))  # where the new process finds the recipe
-    config = recipe.loop.Config(size=(16, 16, 16), voxel_mm=0.8, batch=3)
-    feed = recipe.loop.Feed(cache, config, recipe.train.SEGMENTER, 0, 1)
+    config = recipe.task.Config(size=(16, 16, 16), voxel_mm=0.8, batch=3)
+    feed = recipe.feed.ProcessFeed(cache, config, recipe.train.SEGMENTER, seed=0, device="cpu", workers=1)
     try:
         image, target = feed.batch()
     finally:
         feed.close()
     assert image.shape == (3, 1, 16, 16, 16)
-    assert float((target.sum(1) - 1).abs().max()) < 1e-5
+    assert float((target[:, :7].sum(1) - 1).abs().max()) < 1e-5
     assert not any(worker.is_alive() for worker in feed.workers)
+
+
+def test_a_batch_is_drawn_where_it_is_learnt_from_and_shown_again(recipe: SimpleNamespace, cache: Path) -> None:
+    config = recipe.task.Config(size=(16, 16, 16), voxel_mm=1.2, batch=3)
+    feed = recipe.feed.DeviceFeed(cache, config, recipe.train.SEGMENTER, seed=0, device="cpu")
+    sizes = [len(feed.batch()[0]) for _ in range(3)]
+    assert sizes == [2, 3, 3]  # two new crops each time, and one of those before
+    assert feed.new == 6
+    with pytest.raises(ValueError, match="cannot be drawn on a device"):
+        recipe.feed.DeviceFeed(cache, config, recipe.train_refiner.task(Path()), seed=0, device="cpu")
+
+
+def test_a_voxel_that_decides_denuded_area_counts_more(recipe: SimpleNamespace) -> None:
+    logits, target = torch.zeros(1, 7, 4, 4, 4), torch.zeros(1, 8, 4, 4, 4)
+    logits[:, 2] = 3.0  # cartilage everywhere
+    target[:, 0] = 1.0
+    target[:, 2, :2], target[:, 0, :2] = 1.0, 0.0  # which is right in half of the crop
+    even = recipe.train.loss_of(logits, target)
+    target[:, 7, 2:] = 1.0
+    assert recipe.train.loss_of(logits, target) > 1.3 * even
+    target[:, 7] = 1.0
+    assert float(recipe.train.loss_of(logits, target)) == pytest.approx(float(even))
+
+
+def test_lost_cartilage_that_is_filled_is_scored(recipe: SimpleNamespace) -> None:
+    target, logits = torch.zeros(1, 8, 8, 8, 8), torch.zeros(1, 7, 8, 8, 8)
+    target[:, 0], target[:, 7, :4] = 1.0, 1.0  # half of the crop was cartilage and is none
+    logits[:, 0], logits[:, 4, :1] = 1.0, 2.0  # an eighth of it is still called so
+    assert recipe.loop.scores_of(logits, target)[-1] == pytest.approx(0.75)
 
 
 def test_a_network_is_exported_for_the_voxels_it_was_trained_on(recipe: SimpleNamespace, tmp_path: Path) -> None:
@@ -211,20 +248,20 @@ def test_the_refiner_learns_from_what_the_segmenter_finds(
     recipe: SimpleNamespace, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refiner_of(recipe, tmp_path)
-    monkeypatch.setattr(recipe.train_refiner, "FIELD", (64, 96, 64))
     monkeypatch.setattr(recipe.train_refiner, "CROPS", 2)
-    config = replace(recipe.train_refiner.USUAL, size=(16, 32, 16))
+    config = replace(recipe.train_refiner.USUAL, size=(16, 32, 16), field=(64, 96, 64))
     segmenter = recipe.train_refiner.Segmenter(tmp_path / "segmenter.onnx")
     knee = recipe.generator.load_knee(cache / f"{KNEE}.npy")
-    rng = np.random.default_rng(0)
-    drawn = [recipe.train_refiner.unpack(c) for c in recipe.train_refiner.crops(knee, segmenter, config, rng)]
+    chance = chance_of(recipe, 0)
+    drawn = [recipe.train_refiner.unpack(c, "cpu") for c in recipe.train_refiner.crops(knee, segmenter, config, chance)]
     for image, evidence, fractions, target in drawn:
         assert image.shape == (1, 16, 32, 16)
-        assert evidence.shape == target.shape == (7, 16, 32, 16)
+        assert evidence.shape == (7, 16, 32, 16)
+        assert target.shape == (8, 16, 32, 16)
         assert fractions.shape == (7, 8, 16, 8)
-        for shares in (evidence, fractions, target):
+        for shares in (evidence, fractions, target[:7]):
             assert float((shares.sum(0) - 1).abs().max()) < 0.02
     run = recipe.loop.Run(tmp_path / "new", config, recipe.train_refiner.task(tmp_path / "segmenter.onnx"))
-    batch = tuple(tensor[None] for tensor in recipe.train_refiner.again(drawn[0], rng))
+    batch = tuple(tensor[None] for tensor in recipe.train_refiner.again(drawn[0], chance.rng))
     losses = [run.learn(batch, 0.1) for _ in range(12)]
     assert losses[-1] < 0.8 * losses[0]

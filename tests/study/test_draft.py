@@ -115,7 +115,7 @@ def test_the_rule_parts_echoes_components_and_derived_images(incoming: Path, tmp
 
 def test_without_a_description_the_rule_goes_by_plane_and_family(tmp_path: Path) -> None:
     for visit in (0, 1):
-        write_session(tmp_path / "in" / str(visit), "MRN 1", visit, seed=visit, SeriesDescription="")
+        write_session(tmp_path / "in" / "patient" / str(visit), "MRN 1", visit, seed=visit, SeriesDescription="")
     assert draft_study(tmp_path / "in", tmp_path / "study") == []
     rule = open_study(tmp_path / "study").config.series
     assert (rule.description, rule.plane, rule.family) == (None, "sagittal", "gradient")
@@ -133,3 +133,64 @@ def test_nothing_is_written_over_or_among_the_images(incoming: Path, tmp_path: P
     (tmp_path / "empty").mkdir()
     with pytest.raises(StudyError, match="no MR volume"):
         draft_study(tmp_path / "empty", tmp_path / "third")
+
+
+def test_one_id_in_several_top_folders_joins_nobody(tmp_path: Path) -> None:
+    blank = {"StudyDate": "", "SeriesDate": "", "AcquisitionDate": "", "PatientName": "ANONYMOUS"}
+    for n in range(4):
+        write_session(tmp_path / "in" / f"P{n}", "ANONYMOUS", 0, seed=n, **blank)
+    remarks = draft_study(tmp_path / "in", tmp_path / "study")
+    assert len(open_study(tmp_path / "study").participants) == 4
+    assert any("sub-01, sub-02, sub-03, sub-04: one patient id in 4 top folders" in r for r in remarks)
+    assert any("(4 alike): no acquisition date" in r for r in remarks)
+
+
+def test_several_ids_in_one_top_folder_are_a_finding(tmp_path: Path) -> None:
+    for visit in (0, 1):
+        write_session(tmp_path / "in" / "P1" / str(visit), f"RANDOM {visit}", visit, seed=visit)
+    remarks = draft_study(tmp_path / "in", tmp_path / "study")
+    assert len(open_study(tmp_path / "study").participants) == 2
+    assert any("2 patient ids in one top folder" in r for r in remarks)
+
+
+@pytest.mark.parametrize("uid", ["1.2.3", ""])
+def test_a_study_identifier_that_two_visits_share_does_not_melt_them(uid: str, tmp_path: Path) -> None:
+    for visit in (0, 1):
+        write_session(tmp_path / "in" / "P1" / str(visit), "MRN", visit, seed=visit, StudyInstanceUID=uid)
+    draft_study(tmp_path / "in", tmp_path / "study")
+    assert open_study(tmp_path / "study").visit_ids == ("baseline", "month6")
+
+
+def test_blank_series_uids_do_not_melt_a_session_into_one(tmp_path: Path) -> None:
+    for visit in (0, 1):
+        folder = tmp_path / "in" / "P1" / str(visit)
+        write_session(folder, "MRN", visit, seed=visit, SeriesInstanceUID="")
+        more = classic(Stack(shape=(8, 9, 7), seed=visit), number=9, SeriesInstanceUID="", SeriesDescription="COR TSE",
+                       PatientID="MRN", AcquisitionDate=DATES[visit])  # fmt: skip
+        save(more, folder / "more")
+    draft_study(tmp_path / "in", tmp_path / "study")
+    study = open_study(tmp_path / "study")
+    assert len(study_inventory(study).chosen) == 2
+
+
+def test_both_knees_at_each_visit_propose_a_rule_for_both(tmp_path: Path) -> None:
+    for visit in (0, 1):
+        for n, side in enumerate(("LEFT", "RIGHT")):
+            facts = {"PatientID": "MRN", "AcquisitionDate": DATES[visit], "StudyInstanceUID": f"1.2.{visit + 1}"}
+            slices = classic(Stack(shape=(8, 9, 7), seed=2 * visit + n), number=3 + n, **facts)
+            for ds in slices:
+                ds.SeriesDescription = f"SAG DESS {side}"
+            save(slices, tmp_path / "in" / "P1" / str(visit) / side.lower())
+    remarks = draft_study(tmp_path / "in", tmp_path / "study")
+    assert remarks == ["sub-01: the headers name both sides. Fill in L or R in participants.tsv."]
+    table = tmp_path / "study" / "participants.tsv"
+    table.write_text("participant_id\tside\nsub-01\tL\n")
+    chosen = study_inventory(open_study(tmp_path / "study")).chosen
+    assert [c.name for c in chosen.values()] == ["s003_sag-dess-left"] * 2
+
+
+def test_where_no_volume_is_found_the_error_counts_what_was_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.rar").write_bytes(b"Rar!")
+    with pytest.raises(StudyError, match="1 x RAR archive: unpack it"):
+        draft_study(tmp_path / "in", tmp_path / "study")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mriseg.errors import StudyError
-from mriseg.study.manifest import read_participants, read_visits
+from mriseg.study.manifest import check_visits, read_participants, read_visits
 from mriseg.types import Side
 
 
@@ -61,3 +61,35 @@ def test_without_visits_tsv_nothing_is_mapped(tmp_path: Path) -> None:
 def test_a_visit_folder_stays_inside_dicom(tmp_path: Path, folder: str) -> None:
     with pytest.raises(StudyError, match="leaves dicom/"):
         read_visits(table(tmp_path, "participant_id visit folder", f"sub-01 baseline {folder}"))
+
+
+def test_a_side_and_a_header_are_read_whatever_their_case_and_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "participants.tsv"
+    path.write_text(
+        "\ufeffParticipant_ID ;SIDE;site\r\nsub-01; r\u00a0;s1 \r\nsub-02;Left;#N/A\r\n;;\r\n", encoding="utf-8"
+    )
+    people = read_participants(path)
+    assert [(p.side, p.columns) for p in people] == [(Side.RIGHT, {"site": "s1"}), (Side.LEFT, {"site": ""})]
+
+
+def test_a_row_of_visits_tsv_that_names_nobody_or_no_visit_is_an_error() -> None:
+    check_visits([("sub-01", "month6")], ["sub-01"], ["baseline", "month6"])
+    with pytest.raises(StudyError, match=r"visits.tsv: sub-1 is not in participants.tsv"):
+        check_visits([("sub-1", "month6")], ["sub-01"], ["baseline", "month6"])
+    with pytest.raises(StudyError, match=r"sub-01 'Month6' is no visit of study.toml, which has baseline, month6"):
+        check_visits([("sub-01", "Month6")], ["sub-01"], ["baseline", "month6"])
+
+
+def test_a_name_in_visits_tsv_is_never_repeated() -> None:
+    with pytest.raises(StudyError, match=r"a name of 8 characters is not in participants.tsv") as refusal:
+        check_visits([("Doe Jane", "baseline")], ["sub-01"], ["baseline"])
+    assert "Doe" not in str(refusal.value)
+
+
+def test_an_unknown_header_of_visits_tsv_is_an_error_and_a_folder_stays_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "visits.tsv"
+    path.write_text("participant_id\tvisit\tfolder\nsub-01\tbaseline\tA  B\nsub-02\tbaseline\t.\n")
+    assert [entry.folder for entry in read_visits(path).values()] == ["A  B", "."]
+    path.write_text("participant_id\tvisit\tfolder\tsetled\nsub-01\tbaseline\ta\tside: ok\n")
+    with pytest.raises(StudyError, match=r"unknown column .setled.; expected participant_id, visit, folder, series"):
+        read_visits(path)
