@@ -33,6 +33,7 @@ def command(
     if table.is_dir() or against is not None:
         _between_readers(table, against, out)
         return
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -51,7 +52,9 @@ def command(
     for column in columns:
         shown.add_column(column)
     for row in result.to_dict(orient="records"):
-        shown.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row.get(c, "") for c in columns)))
+        shown.add_row(
+            *("" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row[c] for c in columns))
+        )
     Console().print(shown)
     typer.echo(f"{out}: {len(result)} endpoint(s)")
 
