@@ -22,6 +22,7 @@ def command(
 
         mriseg repeatability regions.tsv repeatability.tsv --scan test --scan retest
     """
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -40,6 +41,8 @@ def command(
     for column in columns:
         shown.add_column(column)
     for row in result.to_dict(orient="records"):
-        shown.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row.get(c, "") for c in columns)))
+        shown.add_row(
+            *("" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v) for v in (row[c] for c in columns))
+        )
     Console().print(shown)
     typer.echo(f"{out}: {len(result)} endpoint(s)")
