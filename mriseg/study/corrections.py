@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from mriseg.errors import StudyError
 from mriseg.files import read_json, replacing, sha256, write_json
-from mriseg.nifti import is_cut_short, write_label_map
 from mriseg.study.manifest import READER
 from mriseg.study.paths import sidecar_of
 
@@ -86,6 +85,8 @@ def _keep_or_give_up(patient: Patient, visit: str, file: Path) -> str:
 
     Whatever else is wrong with it is for the reader to mend: the step fails with it, and says so.
     """
+    from mriseg.nifti import is_cut_short  # nibabel only where a map is looked into
+
     copy = patient.study.paths.corrected(patient.id, visit)
     if is_cut_short(file):
         name = patient.study.paths.labels(patient.id, visit).name
@@ -113,6 +114,8 @@ def _bring_back(labels: Path) -> None:
 
 def put_label_map(patient: Patient, visit: str, label_map: LabelMap) -> None:
     """Write the label map of one visit; an edit that a reader saved in the meantime is kept as the correction first."""
+    from mriseg.nifti import write_label_map
+
     labels = patient.study.paths.labels(patient.id, visit)
     fresh = labels.with_name(f".new.{labels.name}")
     write_label_map(fresh, label_map)
