@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
 
 from mriseg.study.crew import Crew, Job
+from mriseg.study.lock import at_work
 from mriseg.study.model import Patient, Study
 from mriseg.study.state import Status
 from tests.study.small_steps import HERE, make_study, raw, state_of
@@ -65,16 +67,33 @@ def test_what_befalls_a_step_is_a_failure_of_that_step_alone(tmp_path: Path, wor
 
 
 DRIVER = """
-import sys
-from pathlib import Path
+import os
 from mriseg.study.crew import Crew
 from mriseg.study.lock import run_lock
 from mriseg.study.model import open_study
 from tests.study.test_crew import jobs_of
-study = open_study(sys.argv[1])
+study = open_study(os.environ["STUDY"])
 with run_lock(study.paths) as handle:
     Crew(at_once=2, tell=lambda p, e: print(e["kind"], flush=True), inherit=(handle,)).run(jobs_of(study))
 """
+STOPPABLE = f"""
+import typer
+from mriseg.cli._signals import stoppable
+app = typer.Typer(add_completion=False)
+@app.command()
+def command():
+    with stoppable():
+{indent(DRIVER, " " * 8)}
+app()
+"""
+
+
+def driven(study: Path, code: str) -> subprocess.Popen[str]:
+    """A process that works on a study."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], text=True, cwd=ROOT, env=os.environ | {"STUDY": str(study)}, **pipes
+    )
 
 
 def workers_of(folder: Path) -> list[int]:
@@ -83,7 +102,7 @@ def workers_of(folder: Path) -> list[int]:
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
-                links = [os.readlink(link) for link in (process / "fd").iterdir()]
+                links = [str(link.readlink()) for link in (process / "fd").iterdir()]
             except OSError:
                 continue
             if any(link.startswith(str(folder)) for link in links):
@@ -96,14 +115,12 @@ def test_a_killed_run_leaves_no_worker_and_the_study_is_free_at_once(tmp_path: P
     study = make_study(tmp_path / "study", people=2)
     for name in ("sub-01", "sub-02"):
         raw(tmp_path / "study", name, "a").write_text("hang")
-    command = [sys.executable, "-c", DRIVER, tmp_path / "study"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ)
+    process = driven(tmp_path / "study", DRIVER)
     assert process.stdout
     assert [process.stdout.readline() for _ in range(2)] == ["start\n"] * 2
     assert len(workers_of(tmp_path)) == 3
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    process.communicate()
     until = time.monotonic() + 5
     while workers_of(tmp_path) and time.monotonic() < until:
         time.sleep(0.05)
@@ -112,3 +129,37 @@ def test_a_killed_run_leaves_no_worker_and_the_study_is_free_at_once(tmp_path: P
     raw(tmp_path / "study", "sub-02", "a").write_text("1")
     work(study)
     assert {p.status for p in state_of(study).patients} == {Status.DONE}
+
+
+ODD = ["a b", "it's", '"q"', "$(touch hacked)", "`touch hacked`", "[x]{y}", "#;&|", "Übung: 1, 2", "x" * 200, "y" * 200]
+
+
+def test_a_path_may_have_any_name_and_nothing_of_it_is_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = make_study(tmp_path.joinpath(*ODD, "z" * 200, "study"))
+    assert len(str(study.paths.root)) > 600
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    work(study)
+    assert state_of(study).patients[0].status is Status.DONE
+    assert [p.name for p in tmp_path.iterdir()] == [ODD[0]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_run_that_is_told_to_stop_ends_with_its_workers_and_the_code_of_the_signal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    study = make_study(tmp_path / "study")
+    raw(tmp_path / "study", "sub-01", "a").write_text("hang")
+    process = driven(tmp_path / "study", STOPPABLE)
+    assert process.stdout
+    assert process.stdout.readline() == "start\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert said == "Stopped. What is done stays; `mriseg run` goes on from there.\n"
+    assert not workers_of(tmp_path)
+    assert not at_work(study.paths)
+    assert not study.patients()[0].failures()
