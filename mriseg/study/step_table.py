@@ -30,6 +30,8 @@ class Step:
     name : str
     work : str
         ``module:function``, called with the patient, and the visit if there is one; its module tells the code.
+    code : str
+        Module of mriseg that the code is read off, where that is not the one of ``work``.
     threaded : bool
         Whether it takes ``threads``.
     visits : callable
@@ -42,6 +44,7 @@ class Step:
 
     name: str
     work: str
+    code: str = ""
     threaded: bool = False
     visits: Callable[[tuple[str, ...]], tuple[str, ...]]
     inputs: Callable[[Patient, str], Paths]
@@ -51,13 +54,18 @@ class Step:
     @property
     def module(self) -> str:
         """Module that the code of the step follows from."""
-        return self.work.partition(":")[0]
+        return self.code or self.work.partition(":")[0]
 
     def __call__(self, patient: Patient, visit: str, *, threads: int) -> None:
         """Do the work; its module is imported only now."""
-        module, _, name = self.work.partition(":")
         shared = {"threads": threads} if self.threaded else {}
-        getattr(import_module(module), name)(patient, *([visit] if visit else []), **shared)
+        named(self.work)(patient, *([visit] if visit else []), **shared)
+
+
+def named(place: str) -> Any:
+    """Import what ``module:name`` stands for."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def each(visits: tuple[str, ...]) -> tuple[str, ...]:
@@ -231,4 +239,5 @@ STEPS = (
         parameters=_showing,
     ),
 )
+TABLE = f"{__name__}:STEPS"
 STEP_NAMES = tuple(step.name for step in STEPS)
