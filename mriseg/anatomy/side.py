@@ -55,7 +55,11 @@ class SideOpinion:
 
     def contradicts(self, side: Side) -> bool:
         """Whether femur, tibia and patella are all sure of the other side."""
-        return len(self.right) == len(Bone) and all(self._of(bone, other(side)) >= self.sure for bone in self.right)
+        return len(self.right) == len(Bone) and self.all_sure_of(other(side))
+
+    def all_sure_of(self, side: Side) -> bool:
+        """Whether every bone that could be judged is sure of ``side``; false where none could."""
+        return bool(self.right) and all(self._of(bone, side) >= self.sure for bone in self.right)
 
     def doubts(self, side: Side) -> bool:
         """Whether any bone speaks for the other side more than for ``side``."""
