@@ -108,10 +108,11 @@ def plant(
 ) -> list[tuple[PlantedDefect, PlantedDefect]]:
     """Lesions to the bone at both visits; sizes and fillings take turns over the knees. Some find no room."""
     pairs: list[tuple[PlantedDefect, PlantedDefect]] = []
+    plates = rng.permutation(PLATES)
     for n in range(LESIONS):
         area, filling = AREAS_MM2[(turn + n) % len(AREAS_MM2)], list(Filling)[(turn + n) % len(Filling)]
         areas, avoid = (area, area * rng.uniform(*GROWTH)), tuple(after for _, after in pairs)
-        for plate in rng.permutation(PLATES).tolist():
+        for plate in np.roll(plates, -n).tolist():
             try:
                 pair = place_defect(
                     surfaces[bone_of(plate)], plate, areas_mm2=areas, depth=1.0, name=f"d{n}", rng=rng, avoid=avoid
