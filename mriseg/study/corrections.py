@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from mriseg.errors import StudyError
 from mriseg.files import read_json, replacing, sha256, write_json
 from mriseg.study.manifest import READER
+from mriseg.study.mask_files import correction_file
 from mriseg.study.paths import sidecar_of
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def correction_of(patient: Patient, visit: str) -> dict[str, str]:
     StudyError
         As :func:`remember`.
     """
-    found = _known(patient.study.paths.corrected(patient.id, visit), _reader(patient, visit), None)
+    found = _known(correction_file(patient.study.paths, patient.id, visit), _reader(patient, visit), None)
     return {"by": found.by, "on": found.on}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from mriseg.errors import StudyError
 from mriseg.study.corrections import correction_of
 from mriseg.study.hashes import Hashes
+from mriseg.study.mask_files import correction_file, files_of_visit
 from mriseg.study.model import Patient
 from mriseg.study.networks import network_state
 from mriseg.study.paths import sidecar_of
@@ -108,8 +109,7 @@ def _series(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, Any]:
 
 def _to_segment(patient: Patient, visit: str) -> Paths:
     paths = patient.study.paths
-    sources = (paths.corrected(patient.id, visit), paths.mask(patient.id, visit))
-    return (paths.image(patient.id, visit), *[p for p in sources if p.exists()][:1])
+    return (paths.image(patient.id, visit), *files_of_visit(paths, patient.id, visit))
 
 
 def _segmenting(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, Any]:
@@ -121,11 +121,11 @@ def _segmenting(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, An
         "anatomy": entry.settled.get("anatomy") if entry else None,
         "method": config.method,
     }
-    if study.paths.corrected(patient.id, visit).exists():
+    if correction_file(study.paths, patient.id, visit).exists():
         return found | {"correction": correction_of(patient, visit)}
-    if study.paths.mask(patient.id, visit).exists():
+    if files_of_visit(study.paths, patient.id, visit):
         labels = config.labels
-        return found | {"labels": None if labels is None else {str(k): v for k, v in sorted(labels.items())}}
+        return found | {"labels": None if labels is None else dict(sorted((str(k), v) for k, v in labels.items()))}
     return found | {"network": network_state(study, hashes)}
 
 
