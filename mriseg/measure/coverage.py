@@ -112,8 +112,9 @@ def _offset(surface: Surface, fields: VisitFields, own: Surface) -> FloatArray:
 def _columns(surface: Surface, fields: VisitFields, offset: FloatArray) -> FloatArray:
     """Integral of the smoothed cartilage label along the normal of each vertex (V,), mm.
 
-    The columns stand on this visit's own bone, ``offset`` (V,) below the shared surface: they are so short that a shared
-    surface a quarter of a millimetre off would bare thin cartilage, of the visit that differs most from the others first.
+    The columns stand on this visit's own bone, ``offset`` (V,) below the shared surface: they are so short that a
+    shared surface a quarter of a millimetre off would bare thin cartilage, of the visit that differs most from the
+    others first.
     """
     normals = vertex_normals(surface)
     total = np.zeros(len(surface.vertices_mm))
