@@ -180,8 +180,8 @@ def _showing(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
     table = patient.study.config.study
     failures = [[f["step"], f["visit"], f["reason"]] for f in patient.failures() if f["step"] != "page"]
     found = {"side": patient.participant.side, "title": table.title or table.id, "failures": failures}
-    judged = {v: f"{j.standing} {j.reason}" for (_, v), j in patient.judgements().items() if j.readers}
-    return found | {"judged": judged}
+    judged = patient.judgements() if patient.study.paths.reviews.exists() else {}
+    return found | {"judged": {v: f"{j.standing} {j.reason}" for (_, v), j in judged.items() if j.readers}}
 
 
 def _page(patient: Patient, _: str) -> Paths:
