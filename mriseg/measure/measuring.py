@@ -30,7 +30,6 @@ from mriseg.types import (
 
 PREFIX = {Bone.FEMUR: "F", Bone.TIBIA: "T", Bone.PATELLA: "P"}
 DEFAULTS = MeasureParameters()
-MIRRORED_FITS_BETTER = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,23 +97,23 @@ def measure_visits(
             f"{len(labels)} visits need {len(labels) - 1} registrations with baseline, found {len(registrations)}."
         )
     knees = [to_right_knee(one, side) for one in labels]
-    _check_side(knees[0], side)
+    _check_side(knees[0], side, parameters)
     bones = {bone: _measure_one(bone, knees, registrations, side=side, parameters=parameters) for bone in Bone}
     notes = tuple(note for part in bones.values() for note in part.notes)
     surfaces = {bone: part.result.surface for bone, part in bones.items() if part.result is not None}
     if not surfaces:
         raise MeasurementError("No bone of this knee can be measured. " + " ".join(notes))
     lesions = _lesions(bones, len(knees), parameters)
-    visits = tuple(_visit(bones, number, lesions[number]) for number in range(len(knees)))
+    visits = tuple(_visit(bones, number, lesions[number], parameters) for number in range(len(knees)))
     return Measurement(surfaces=surfaces, visits=visits, notes=notes)
 
 
-def _check_side(labels: LabelMap, side: Side) -> None:
+def _check_side(labels: LabelMap, side: Side, parameters: MeasureParameters) -> None:
     """Refuse a knee whose tibia fits the atlas far better as its mirror image: the side is wrong."""
     if not (labels.data == Bone.TIBIA.label).any():
         return
-    shown, mirrored = side_residuals(Bone.TIBIA, labels)
-    if mirrored < MIRRORED_FITS_BETTER * shown:
+    shown, mirrored = side_residuals(Bone.TIBIA, labels, place=parameters.place, atlas_fit=parameters.atlas)
+    if mirrored < parameters.place.mirrored_ratio * shown:
         other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
         raise MeasurementError(
             f"The label map looks like side {other} but was given as {side}: the tibia lies {shown:.1f} mm off the "
@@ -218,7 +217,9 @@ def _lesions(bones: Mapping[Bone, _Bone], visits: int, parameters: MeasureParame
     return found
 
 
-def _visit(bones: Mapping[Bone, _Bone], number: int, defects: list[Defect]) -> VisitMeasurement:
+def _visit(
+    bones: Mapping[Bone, _Bone], number: int, defects: list[Defect], parameters: MeasureParameters
+) -> VisitMeasurement:
     shown = {bone: visit for bone, part in bones.items() if (visit := part.visit(number)) is not None}
     rows: list[RegionValue] = []
     samples = joined([visit.samples for visit in shown.values()]) if shown else None
@@ -230,9 +231,9 @@ def _visit(bones: Mapping[Bone, _Bone], number: int, defects: list[Defect]) -> V
         elif lost:
             rows.extend(blank(region, lost[0]))
         elif any(number in bones[bone].review for bone in bone_of(region)):
-            rows.extend(_for_review(region_values(region, samples)))
+            rows.extend(_for_review(region_values(region, samples, parameters.figure)))
         else:
-            rows.extend(region_values(region, samples))
+            rows.extend(region_values(region, samples, parameters.figure))
     return VisitMeasurement(
         thickness={bone: visit.thickness for bone, visit in shown.items()}, regions=tuple(rows), defects=tuple(defects)
     )
