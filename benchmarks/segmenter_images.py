@@ -24,7 +24,7 @@ from mriseg.simulate.scene import Scene, scan
 from mriseg.simulate.signal import SEQUENCES, SequenceName, Tissue, signals
 from mriseg.simulate.trial import draw_anatomy
 from mriseg.splits import Split, load_splits
-from mriseg.study.provenance import code_hash
+from mriseg.study.code import code_of
 from mriseg.types import Bone, Grid, LabelMap, RigidTransform, Side, Volume
 
 # What is simulated: contrast, and the protocol whose voxels it has. All but the stack lie on the DESS grid.
@@ -61,7 +61,8 @@ class Case:
 def kept_case(folder: Path, labels: Path, knee: str, kind: str) -> Case:
     """Simulate one case, once: image, truth and the truth's figures are kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    ends = ("mri.nii.gz", "dseg.nii.gz", f"plates-{code_hash('measure')}.json")  # measuring may change meanwhile
+    measuring = code_of("mriseg.study.steps.measure").sha256[:16]  # it may change meanwhile
+    ends = ("mri.nii.gz", "dseg.nii.gz", f"plates-{measuring}.json")
     image, truth, figures = (folder / f"{knee}_{kind}_{end}" for end in ends)
     if not truth.exists():
         seed = [crc32(knee.encode()), list(KINDS).index(kind)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +12,15 @@ import nibabel as nib
 import numpy as np
 from isal import igzip_threaded
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from mriseg.errors import GeometryError, SegmentationError
 from mriseg.files import replacing
 from mriseg.types import Array, Grid, Label, LabelMap, Volume, distinct
 
 SLAB = 16
+GZIP = b"\x1f\x8b"
 
 
 def read_volume(path: Path) -> Volume:
@@ -103,6 +108,28 @@ def write_volume(path: Path, volume: Volume) -> None:
 def write_label_map(path: Path, label_map: LabelMap) -> None:
     """Write a label map as uint8 NIfTI with sform equal to qform, atomically."""
     _write(path, label_map.data, label_map.grid)
+
+
+def is_cut_short(path: Path) -> bool:
+    """Whether a NIfTI file is empty, ends before its voxels do, or is compressed and damaged.
+
+    A file of any other kind is not cut short.
+    """
+    try:
+        with path.open("rb") as raw:
+            compressed = raw.read(2) == GZIP
+        with gzip.open(path) if compressed else path.open("rb") as file:
+            content = file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return True
+    if len(content) < nib.Nifti1Header.template_dtype.itemsize:
+        return compressed or not content
+    try:
+        header = nib.Nifti1Header(content[: nib.Nifti1Header.template_dtype.itemsize])
+        needed = header.get_data_offset() + math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+    except (ImageFileError, HeaderDataError, WrapStructError):
+        return False
+    return bool(len(content) < needed)
 
 
 def _read(path: Path) -> tuple[Array, Grid]:

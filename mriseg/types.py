@@ -109,6 +109,7 @@ class RowState(StrEnum):
     CUT = "cut"  # the field of view ends inside the region
     FAILED = "failed"  # the region could not be measured; the reason is in the log and on the page
     NEEDS_REVIEW = "needs-review"  # a value exists, a person has to accept it first
+    STALE = "stale"  # what it was measured from has changed since; it is to be measured again
     REJECTED = "rejected"  # a reader rejected the label map; reviews.tsv says who and why
 
 

@@ -34,9 +34,8 @@ COMMANDS = {
     "verify": "Check the installation and its accuracy on built-in truth.",
     "power": "Sample size and detectable difference by simulation from a pilot.",
     "repeatability": "SEM, SDC, RMS CV and ICC from repeat scans.",
-    "step": "One step of one patient, as the workflow calls it.",
 }
-HIDDEN = {"step"}
+HIDDEN: frozenset[str] = frozenset()  # commands that programs call, not people
 
 
 class LazyGroup(typer.core.TyperGroup):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mriseg.compare.columns import TableMap
     from mriseg.compare.plan import AnalysisPlan
     from mriseg.compare.trial import Measurements
+    from mriseg.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +67,24 @@ class Source:
         return found | {"[table] of the plan file": content_hash(self.columns.model_dump(mode="json"))}
 
 
-def from_study(folder: Path, sdc: Path | None) -> Source:
-    """Find plan, measurements and lock of a study folder."""
+def from_study(folder: Path, sdc: Path | None, *, current: bool = True) -> Source:
+    """Find plan, measurements and lock of a study folder; refuse one whose values are not ``current``.
+
+    Raises
+    ------
+    AnalysisError
+        Where a run is at work, values are stale or missing, or a table of the group was changed by hand; failures are
+        no reason, since their values are blank and counted.
+    """
     from mriseg.errors import AnalysisError
     from mriseg.study import open_study
 
     study = open_study(folder)
+    if current:
+        _refuse_stale(study)
     if study.config.analysis is None:
         raise AnalysisError(f"{study.paths.config} holds no [analysis] part; it names region, metric, visits and arms.")
     group, root = study.paths.group, study.paths.root
-    if not (group / "regions.tsv").exists():
-        raise AnalysisError(f"{group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
     tables = [
         study.paths.participants,
         study.paths.reviews,
@@ -95,6 +103,36 @@ def from_study(folder: Path, sdc: Path | None) -> Source:
         root=root,
         sdc=sdc,
     )
+
+
+def _refuse_stale(study: Study) -> None:
+    from mriseg.errors import AnalysisError
+    from mriseg.study import lock
+    from mriseg.study.group import changed_tables
+    from mriseg.study.overview import study_state
+    from mriseg.study.state import Status
+
+    if lock.at_work(study.paths):
+        raise AnalysisError(f"{study.paths.root.name}: a run is at work on this study. Wait for it to end.")
+    if not (study.paths.group / "regions.tsv").exists():
+        raise AnalysisError(f"{study.paths.group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
+    state = study_state(study)
+    if not state.judged:
+        typer.secho("No record says how these values were made; nothing was checked.", fg="yellow", err=True)
+        return
+    if stale := state.not_current():
+        raise AnalysisError(
+            f"Values are not current: {'; '.join(stale)}. Run `mriseg run {study.paths.root.name}` first."
+        )
+    if changed := changed_tables(state):
+        raise AnalysisError(
+            f"{', '.join(changed)} in {study.paths.group.name}/ is not what the patients' files say: it was changed by "
+            "hand or not gathered yet. Run `mriseg run` to have it written again."
+        )
+    for patient in state.patients:
+        for step in patient.steps:
+            if step.status is Status.ABSENT:
+                typer.secho(f"{patient.patient.id} {step.task}: absent, {step.reason}", fg="yellow", err=True)
 
 
 def _named(files: list[Path | None]) -> dict[str, Path]:
@@ -141,12 +179,13 @@ def choose_source(
     failures: Path | None,
     sdc: Path | None,
     out: Path | None,
+    current: bool = True,
 ) -> Source:
     """Take the study folder or the plain table, whichever the command line gives; both or neither is wrong use."""
     if study is not None:
         if any(option is not None for option in (table, plan, participants, failures, out)):
             raise typer.BadParameter("A study folder brings its own table, plan and place for results.")
-        return from_study(study, sdc)
+        return from_study(study, sdc, current=current)
     if table is None or plan is None or out is None:
         raise typer.BadParameter("Give a study folder, or --table, --plan and --out together.")
     return from_table(table, plan, participants=participants, failures=failures, sdc=sdc, out=out)

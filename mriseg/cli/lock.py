@@ -43,7 +43,14 @@ def command(
     from mriseg.cli._sealing import check_seal, choose_source, set_seal
 
     source = choose_source(
-        study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out
+        study,
+        table=table,
+        plan=plan,
+        participants=participants,
+        failures=failures,
+        sdc=sdc,
+        out=out,
+        current=not verify,
     )
     if verify:
         changes = check_seal(source)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mriseg.study import Study
 
 
 def command(
@@ -37,13 +40,28 @@ def command(
 
         typer.echo(f"{write_masked(opened, masked, key)} patient(s) with the visit order masked: {masked}; key: {key}")
         return
-    from mriseg.report import write_patient_page, write_study_page
-    from mriseg.study import group
-    from mriseg.study.failures import recorded
+    from mriseg.study.lock import run_lock
 
-    measured = [p for p in opened.patients() if opened.paths.regions(p.id).exists()]
-    done = [recorded(p, "page", None, lambda p=p: write_patient_page(p)) for p in measured]  # type: ignore[misc]
-    write_study_page(opened, group.gather(opened))
-    typer.echo(f"{sum(done)} of {len(measured)} patient pages, and {opened.paths.group / 'index.html'}")
-    if not all(done):
+    with run_lock(opened.paths):
+        done, count = _write_pages(opened)
+    typer.echo(f"{done} of {count} patient pages, and {opened.paths.group / 'index.html'}")
+    if done < count:
         raise typer.Exit(1)
+
+
+def _write_pages(study: Study) -> tuple[int, int]:
+    """Write all pages; return how many patients have a page of current values, and how many have such values."""
+    from mriseg.report.study_pages import write_pages
+    from mriseg.study import group
+    from mriseg.study.overview import study_state
+    from mriseg.study.state import DONE
+    from mriseg.study.work import Worker
+
+    before = study_state(study)
+    for state in before.patients:
+        if before.row_state(state) is None:
+            Worker(patient=state.patient, redo=("page",), only=("page",)).run()
+    after = study_state(study)
+    write_pages(after, group.gather(study, after))
+    current = [p for p in after.patients if after.row_state(p) is None]
+    return sum(s.task.step == "page" and s.status in DONE for p in current for s in p.steps), len(current)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,17 +13,19 @@ if TYPE_CHECKING:
 
     from mriseg.study import Study
     from mriseg.study.group import PatientOutcome
-    from mriseg.study.workflow import RunOptions
+    from mriseg.study.runner import Plan, Run, RunOptions
 
 
 def command(
     study: Annotated[Path, typer.Argument(help="Study folder with study.toml, participants.tsv and dicom/.")],
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 2,
+    *,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Patients at once; never more than cores.")] = 2,
     profile: Annotated[str, typer.Option(help="local, slurm, or a folder with a Snakemake profile.")] = "local",
     only: Annotated[list[str] | None, typer.Option(help="Work on this participant only; may be repeated.")] = None,
     redo: Annotated[
         str | None, typer.Option(help="Redo this step and what follows: convert, segment, register, measure or page.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and why; do nothing.")] = False,
 ) -> None:
     """Convert, segment, register, measure and write the pages of every patient, blind to the arm.
 
@@ -33,85 +36,96 @@ def command(
 
         mriseg run STUDY
 
+        mriseg run STUDY --dry-run
+
         mriseg run STUDY --jobs 4 --only sub-03 --redo measure
     """
+    from mriseg.cli._signals import stoppable
     from mriseg.study import open_study
-    from mriseg.study.workflow import STEPS, RunOptions
+    from mriseg.study.runner import RunOptions
+    from mriseg.study.step_table import STEP_NAMES
 
-    if redo is not None and redo not in STEPS:
-        raise typer.BadParameter(f"--redo {redo}: expected one of {', '.join(STEPS)}.")
+    if redo is not None and redo not in STEP_NAMES:
+        raise typer.BadParameter(f"--redo {redo}: expected one of {', '.join(STEP_NAMES)}.")
     opened = open_study(study)
     options = RunOptions(jobs=jobs, profile=profile, only=tuple(only or ()), redo=redo)
-    outcomes = _run(opened, options)
+    if dry_run:
+        _say_plan(opened, options)
+        return
+    with stoppable():
+        outcomes = _run(opened, options)
     failed = print_outcomes(outcomes)
     typer.echo(f"Pages and tables: {opened.paths.group / 'index.html'}")
     if failed:
         raise typer.Exit(1)
 
 
+def _say_plan(study: Study, options: RunOptions) -> None:
+    """Print every step that a run would do, with the reason."""
+    from mriseg.study.overview import study_state
+    from mriseg.study.runner import make_plan
+
+    plan = make_plan(study_state(study), options)
+    for name, steps in plan.steps.items():
+        for step in steps:
+            typer.echo(f"{name} {step.task}: {step.status}, {step.reason}")
+    typer.echo(_summary(plan))
+
+
+def _summary(plan: Plan) -> str:
+    if not plan.steps:
+        return "Up to date: nothing to do."
+    return f"{plan.total} steps of {len(plan.steps)} patients to do."
+
+
 def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
     from rich.console import Console
 
-    from mriseg.report import write_study_page
-    from mriseg.study import group, workflow
-    from mriseg.study.corrections import keep_corrections
-    from mriseg.study.inventory_cache import study_inventory
+    from mriseg.report.study_pages import write_pages
+    from mriseg.study.lock import run_lock
+    from mriseg.study.runner import Run
 
-    console = Console(stderr=True)
-    with workflow.one_run_at_a_time(study):
-        for kept in keep_corrections(study):
-            console.print(f"{kept.name}: a reader's correction is kept and used.")
-        with console.status("Reading the headers under dicom/ ..."):
-            inventory = study_inventory(study)
-        group.write_inventory(study, inventory)
-        visits = workflow.plan_visits(study, inventory, options.only)
-        workflow.write_plan(study, inventory, visits, options.jobs)
-        code = _with_progress(study, options, console) if visits else 0
-        outcomes = group.gather(study)
-        write_study_page(study, outcomes)
-    if code and not any(o.state == "failed" for o in outcomes):
-        console.print(f"[red]The workflow itself stopped (code {code}); its log is {study.paths.log}[/]")
-        raise typer.Exit(1)
+    console = Console(stderr=True, soft_wrap=True)
+    with run_lock(study.paths, lost=_stop_at_once) as handle:
+        run = Run(study=study, options=options, inherit=(handle,))
+        with console.status("Looking at images and outputs ..."):
+            plan = run.plan()
+        console.print(_summary(plan))
+        if plan.steps:
+            _with_progress(run, plan, console)
+        state, outcomes = run.finish(plan)
+        write_pages(state, outcomes)
     return outcomes
 
 
-def _with_progress(study: Study, options: RunOptions, console: Console) -> int:
-    """Run the workflow under one progress line a stage."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _with_progress(run: Run, plan: Plan, console: Console) -> None:
+    from mriseg.cli._progress import RunProgress
 
-    from mriseg.study import workflow
-    from mriseg.study.progress import read_progress
+    with RunProgress(console, plan.total) as progress:
+        run.work(plan, progress.tell, progress.tick)
 
-    name, note = TextColumn("{task.description:<10}"), TextColumn("{task.fields[note]}")
-    with Progress(name, BarColumn(), MofNCompleteColumn(), note, TimeElapsedColumn(), console=console) as progress:
-        tasks = {step: progress.add_task(step, total=None, note="") for step in workflow.STEPS}
 
-        def tick() -> None:
-            log = study.paths.log.read_text(encoding="utf-8", errors="replace")
-            planned = "Job stats" in log or "Nothing to be done" in log
-            for step, state in read_progress(log).items():
-                note = f"[red]{state.failed} failed[/]" if state.failed else ""
-                note = "up to date" if planned and not state.planned else note
-                progress.update(tasks[step], total=state.planned or None, completed=state.done, note=note)
-
-        return workflow.run_snakemake(study, options, tick)
+def _stop_at_once() -> None:
+    """End this process, and with it its workers: another run has taken the study over."""
+    os.write(2, b"Another run has taken this study over, since this one gave no sign of life. Stopped.\n")
+    os._exit(1)
 
 
 def print_outcomes(outcomes: tuple[PatientOutcome, ...]) -> int:
-    """Print a table of all patients with the reasons of those that failed; return how many are not done."""
+    """Print a table of all patients with the reasons of those that are not done; return how many failed."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    colour = {"done": "green", "failed": "red", "open": "yellow"}
+    from mriseg.study.group import counts
+
+    colour = {"done": "green", "failed": "red"}
     table = Table(box=None, pad_edge=False)
     for column in ("patient", "state", "why"):
         table.add_column(column)
     for result in outcomes:
-        state = f"[{colour[result.state]}]{result.state}[/]"
+        state = f"[{colour.get(result.state, 'yellow')}]{result.state}[/]"
         table.add_row(result.participant_id, state, escape("\n".join(result.reasons)))
     Console(soft_wrap=False).print(table)
-    done = sum(o.state == "done" for o in outcomes)
-    failed = sum(o.state == "failed" for o in outcomes)
-    typer.echo(f"{done} of {len(outcomes)} patients done, {failed} failed.")
-    return failed
+    typer.echo(counts(outcomes))
+    return sum(o.state == "failed" for o in outcomes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mriseg.report.render import render
 from mriseg.study.model import Patient
 from mriseg.study.paths import sidecar_of
 from mriseg.types import Bone, Label
+
+if TYPE_CHECKING:
+    from mriseg.study.state import PatientState
 
 SHOWN_REGIONS = ("FT", "MFTC", "LFTC", "MT", "LT", "cMF", "cLF", "TrF", "P")
 SHOWN_METRICS = ("ThCtAB_aMe", "tAB", "dAB", "dABp", "VC")
@@ -48,6 +51,13 @@ def write_patient_page(patient: Patient) -> None:
         defects=defects.replace({np.nan: None}).to_dict(orient="records"),
         rows=shown_rows(regions, visits),
     )
+    write_text(patient.study.paths.page(patient.id), page)
+
+
+def write_absent_page(state: PatientState) -> None:
+    """Write ``sub-X.html`` of a patient without current values: how far each step is, and why; no number."""
+    patient, table = state.patient, state.patient.study.config.study
+    page = render("absent.html.j2", id=patient.id, study=table.title or table.id, steps=state.steps)
     write_text(patient.study.paths.page(patient.id), page)
 
 

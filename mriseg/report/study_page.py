@@ -10,13 +10,14 @@ import pandas as pd
 from mriseg.errors import StudyError
 from mriseg.files import write_text
 from mriseg.report.render import render
-from mriseg.study.group import PatientOutcome
+from mriseg.study.group import PatientOutcome, counts
 from mriseg.study.model import Study
+from mriseg.study.state import Status
 
 
 def write_study_page(study: Study, outcomes: tuple[PatientOutcome, ...]) -> None:
     """Write ``group/index.html``."""
-    counts = Counter(o.state for o in outcomes)
+    found = Counter(o.state for o in outcomes)
     region, metric = (
         (study.config.analysis.region, study.config.analysis.metric) if study.config.analysis else ("FT", "dAB")
     )
@@ -35,7 +36,8 @@ def write_study_page(study: Study, outcomes: tuple[PatientOutcome, ...]) -> None
     page = render(
         "study.html.j2",
         title=study.config.study.title or study.config.study.id,
-        counts={s: counts.get(s, 0) for s in ("done", "failed", "open")},
+        summary=counts(outcomes),
+        counts={s.value: found[s] for s in Status if found[s] or s in {Status.DONE, Status.FAILED}},
         patients=patients,
         visits=study.visit_ids,
         primary=f"{region} {metric}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -119,6 +120,24 @@ class MeasureTable(_Table):
     band_pct: float = Field(default=75.0, gt=10, lt=100)
 
 
+StepName = Literal["convert", "segment", "register", "measure", "page"]
+LIMITS_MIN: Mapping[StepName, float] = {"convert": 30, "segment": 120, "register": 60, "measure": 60, "page": 30}
+
+
+class RunTable(_Table):
+    """``[run]``: how a run deals with its steps; no result depends on it.
+
+    ``limit_min`` gives the minutes after which a step counts as hanging and is ended, which is a failure of that step.
+    The defaults are some twenty times what a step takes on a 0.36 mm series with one thread.
+    """
+
+    limit_min: dict[StepName, Annotated[float, Field(gt=0)]] = {}
+
+    def limit_of(self, step: str) -> float:
+        """Limit of one step, minutes."""
+        return next(m for known in (self.limit_min, LIMITS_MIN) for name, m in known.items() if name == step)
+
+
 class StudyConfig(_Table):
     """The whole of ``study.toml``."""
 
@@ -128,6 +147,7 @@ class StudyConfig(_Table):
     segment: SegmentTable = SegmentTable()
     measure: MeasureTable = MeasureTable()
     defects: DefectTable = DefectTable()
+    run: RunTable = RunTable()
     analysis: AnalysisPlan | None = None
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,40 +12,37 @@ from typing import Any
 from mriseg import dicom
 from mriseg.errors import DicomError
 from mriseg.files import read_json, write_json
+from mriseg.study.code import code_of
 from mriseg.study.findings import Finding
 from mriseg.study.inventory import ChosenSeries, Inventory, take_inventory, visit_folder
 from mriseg.study.model import Study
-from mriseg.study.provenance import source_hash
 
-CODE = (
-    "dicom",
-    "study/agreement.py",
-    "study/findings.py",
-    "study/inventory*.py",
-    "study/manifest.py",
-    "study/series_rule.py",
-    "study/sides.py",
-)
+CODE = "mriseg.study.inventory"
 
 
-def study_inventory(study: Study, *, anew: bool = False) -> Inventory:
+def study_inventory(study: Study, *, anew: bool = False, keep: bool = True) -> Inventory:
     """Return the inventory of a study as its files stand now; reading every header takes a second a visit.
 
     The last one counts where all files under ``dicom/`` have the same names, sizes and times, the three text files of
-    the study and the code are the same; ``anew`` looks again all the same.
+    the study and the code are the same; ``anew`` looks again all the same. ``keep`` writes down what was found.
     """
     state = _state(study)
-    last = read_json(study.paths.inventory) if study.paths.inventory.exists() and not anew else {}
+    last: dict[str, Any] = {}
+    if not anew:
+        with suppress(OSError, ValueError):
+            last = read_json(study.paths.inventory)
     if last.get("state") == state:
         return _from_json(last)
     found = take_inventory(study.paths, study.config, study.participants, study.entries)
+    if not keep:
+        return found
     write_json(study.paths.inventory, {"state": state, **_to_json(found)})
     return found
 
 
 def _state(study: Study) -> str:
     """Hash over everything that an inventory rests on; file names stay behind the hash."""
-    digest = hashlib.sha256(source_hash(*CODE).encode())
+    digest = hashlib.sha256(code_of(CODE).sha256.encode())
     for text in (study.config, study.participants, sorted(study.entries.items())):
         digest.update(repr(text).encode())
     for fact in _file_states(study):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,12 @@ class Patient:
 
     study: Study
     participant: Participant
+    blocked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """Visits that nothing blocks, baseline first; ``blocked`` says why of the others, where a run found out."""
+        return tuple(v for v in self.study.visit_ids if v not in self.blocked)
 
     @property
     def id(self) -> str:
@@ -85,7 +91,7 @@ class Patient:
     @property
     def visits(self) -> tuple[str, ...]:
         """Visits that were measured or could be: those with a label map."""
-        return tuple(v for v in self.study.visit_ids if self.study.paths.labels(self.id, v).exists())
+        return tuple(v for v in self.planned if self.study.paths.labels(self.id, v).exists())
 
     def image(self, visit: str) -> Volume:
         """MR volume of one visit."""
@@ -133,14 +139,21 @@ class Patient:
         return {b: read_surface(p) for b in Bone if (p := folder / f"{b.value}.npz").exists()}
 
     def failures(self) -> list[dict[str, Any]]:
-        """Recorded failures of this patient, in the order of the steps."""
-        folder = self.study.paths.patient(self.id) / "failures"
-        return [read_json(p) for p in sorted(folder.glob("*.json"))]
+        """Blocked visits and recorded failures of this patient."""
+        folders = (self.study.paths.patient(self.id), self.study.paths.group)
+        files = sorted(p for f in folders for p in (f / "failures").glob(f"{self.id}_*.json"))
+        blocked = [self.failure("intake", v, why) for v, why in self.blocked.items()]
+        return blocked + [f for p in files if (f := _record(p))]
+
+    def failure(self, step: str, visit: str, reason: str, *, hint: str = "", log: str = "") -> dict[str, Any]:
+        """Return the record of a failure, with the columns of ``failures.tsv``."""
+        where = {"participant_id": self.id, "visit": visit, "step": step, "state": "failed"}
+        return where | {"reason": reason, "hint": hint, "log": log}
 
     def _existing(self, path: Path) -> Path:
         if path.exists():
             return path
-        failed = "; ".join(f["message"] for f in self.failures())
+        failed = "; ".join(f["reason"] for f in self.failures())
         raise StudyError(f"{self.id}: {path.name} does not exist. {failed or 'Run `mriseg run` first.'}")
 
 
@@ -160,6 +173,15 @@ def open_study(path: str | Path) -> Study:
     entries = read_visits(paths.visits)
     check_visits(entries, (p.participant_id for p in participants), (v.id for v in config.visits))
     return Study(paths=paths, config=config, participants=participants, entries=entries)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """Read a record of failure; an empty one where it cannot be read, so that the step is tried again."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if {"step", "visit", "reason", "recipe"} <= content.keys() else {}
 
 
 def read_tsv(path: Path) -> pd.DataFrame:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mriseg.errors import StudyError
-from mriseg.files import sha256
-from mriseg.study.model import Study
 
 if TYPE_CHECKING:
     from mriseg.segment import Network
+    from mriseg.study.hashes import Hashes
+    from mriseg.study.model import Study
 
 
 def network_of(study: Study) -> Network:
@@ -32,14 +32,16 @@ def network_of(study: Study) -> Network:
     return load_network(path, spec=spec_of(table.model_dump(exclude_none=True), "study.toml, [segment.network]"))
 
 
-def network_state(study: Study) -> list[str]:
-    """Hashes of a site's own network and of its JSON file: label maps are out of date when one of them changes."""
+def network_state(study: Study, hashes: Hashes) -> dict[str, object]:
+    """Hashes and table of a site's own network: label maps are out of date when one of them changes."""
     path = _path(study)
     if path is None:
-        return []
+        return {}
     if not path.is_file():
         raise StudyError(f"study.toml: [segment] onnx is {study.config.segment.onnx}, and there is no such file.")
-    return [sha256(p) for p in (path, path.with_suffix(".json")) if p.is_file()]
+    table = study.config.segment.network
+    described = {"table": table.model_dump(mode="json")} if table else {"json": hashes.of(path.with_suffix(".json"))}
+    return {"onnx": hashes.of(path), **described}
 
 
 def _path(study: Study) -> Path | None:

@@ -54,8 +54,13 @@ class StudyPaths:
 
     @property
     def log(self) -> Path:
-        """Log of the last run of the workflow."""
+        """What the runs did, one JSON object a line."""
         return self.derivatives / "run.log"
+
+    @property
+    def lock(self) -> Path:
+        """Who works on this study now."""
+        return self.derivatives / ".lock"
 
     def mask(self, participant: str, visit: str) -> Path:
         """Label map of a reader."""
@@ -67,10 +72,6 @@ class StudyPaths:
 
     def _visit(self, participant: str, visit: str, suffix: str) -> Path:
         return self.patient(participant) / f"ses-{visit}" / f"{participant}_ses-{visit}_{suffix}"
-
-    def series(self, participant: str, visit: str) -> Path:
-        """The series chosen for a visit, and the state of its files."""
-        return self._visit(participant, visit, "series.json")
 
     def image(self, participant: str, visit: str) -> Path:
         """Converted MR volume."""
@@ -103,6 +104,18 @@ class StudyPaths:
     def page(self, participant: str) -> Path:
         """Page of one patient."""
         return self.patient(participant) / f"{participant}.html"
+
+    def receipts(self, participant: str) -> Path:
+        """What every output of one patient was made from, and its hash."""
+        return self.patient(participant) / f"{participant}_receipts.json"
+
+    def step_log(self, participant: str) -> Path:
+        """What the steps of one patient printed when they were last at work."""
+        return self.patient(participant) / "logs" / f"{participant}.log"
+
+    def running(self, participant: str) -> Path:
+        """Step that a run is at with this patient; means nothing where no run is at work."""
+        return self.patient(participant) / ".running.json"
 
     def failure(self, participant: str, step: str, visit: str | None = None) -> Path:
         """Record of a failed step; absent where the step did not fail."""

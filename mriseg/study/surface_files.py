@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mriseg.files import replacing
 from mriseg.types import Bone, BoneSurface, Measurement, ThicknessMap
 
 
@@ -21,7 +21,10 @@ class SurfaceFile:
 
 
 def write_surfaces(folder: Path, measurement: Measurement, visits: tuple[str, ...]) -> None:
-    """Write ``<bone>.npz`` for every bone measured; ``visits`` are their ids, baseline first."""
+    """Write ``<bone>.npz`` for every bone measured and remove those of other bones.
+
+    ``visits`` are their ids, baseline first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for bone, surface in measurement.surfaces.items():
         arrays = {
@@ -31,9 +34,10 @@ def write_surfaces(folder: Path, measurement: Measurement, visits: tuple[str, ..
             if bone in values.thickness:
                 arrays[f"thickness_mm:{visit}"] = values.thickness[bone].thickness_mm
                 arrays[f"state:{visit}"] = values.thickness[bone].state
-        partial = folder / f".{os.getpid()}.{bone.value}.npz"
-        np.savez_compressed(partial, allow_pickle=False, **arrays)
-        partial.replace(folder / f"{bone.value}.npz")
+        with replacing(folder / f"{bone.value}.npz") as partial:
+            np.savez_compressed(partial, allow_pickle=False, **arrays)
+    for left in set(folder.glob("*.npz")) - {folder / f"{bone.value}.npz" for bone in measurement.surfaces}:
+        left.unlink()
 
 
 def read_surface(path: Path) -> SurfaceFile:

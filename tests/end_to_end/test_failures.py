@@ -45,7 +45,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, int]:
 
 def messages(study: Path) -> dict[str, str]:
     table = pd.read_csv(study / "derivatives/mriseg/group/failures.tsv", sep="\t")
-    return table.groupby("participant_id")["message"].agg(" ".join).to_dict()
+    return table.groupby("participant_id")["reason"].agg(" ".join).to_dict()
 
 
 def test_the_run_ends_with_1_and_says_who_failed(broken: tuple[Path, str, int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,9 +10,11 @@ from mriseg.files import read_json, write_text
 from mriseg.measure import MeasureParameters, defects_table, measure, regions_table
 from mriseg.nifti import read_label_map
 from mriseg.register import from_json
-from mriseg.study.model import Patient
 from mriseg.study.provenance import write_sidecar
 from mriseg.study.surface_files import write_surfaces
+
+if TYPE_CHECKING:
+    from mriseg.study.model import Patient
 
 
 def measure_patient(patient: Patient) -> None:
@@ -29,13 +31,13 @@ def measure_patient(patient: Patient) -> None:
     )
     regions = regions_table(measurement, participant=name, side=patient.side, visits=visits)
     _mark_for_review(regions, patient)
-    shutil.rmtree(paths.surfaces(name), ignore_errors=True)
     write_surfaces(paths.surfaces(name), measurement, visits)
     write_text(paths.defects(name), _tsv(defects_table(measurement, participant=name, visits=visits)))
     write_text(paths.regions(name), _tsv(regions))
     write_sidecar(
         paths.regions(name),
         step="measure",
+        module=__name__,
         inputs=[paths.labels(name, v) for v in visits] + ([paths.registration(name)] if transforms else []),
         root=paths.root,
         parameters={"band_pct": parameters.band_pct, "min_area_mm2": parameters.min_area_mm2},

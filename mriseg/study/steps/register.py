@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mriseg.errors import StudyError
 from mriseg.files import sha256, write_json
 from mriseg.nifti import read_label_map, read_volume
 from mriseg.register import register, to_json
-from mriseg.study.model import Patient
+
+if TYPE_CHECKING:
+    from mriseg.study.model import Patient
 
 
 def register_visits(patient: Patient) -> None:

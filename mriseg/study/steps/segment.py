@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mriseg import dicom
 from mriseg.errors import StudyError
-from mriseg.nifti import read_label_map, read_volume, write_label_map
+from mriseg.nifti import read_label_map, read_volume
 from mriseg.segment.readers import adopt_mask
-from mriseg.study.corrections import remember
-from mriseg.study.model import Patient
+from mriseg.study.corrections import put_label_map, remember
 from mriseg.study.networks import network_of
 from mriseg.study.paths import sidecar_of
 from mriseg.study.provenance import write_sidecar
 from mriseg.types import LabelMap
+
+if TYPE_CHECKING:
+    from mriseg.study.model import Patient
 
 
 def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
@@ -28,11 +30,19 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
         label_map, assessment, parameters = _by_reader(patient, visit, source)
     if settled := _check_side(patient, visit, label_map):
         assessment = assessment | {"reasons": [*assessment["reasons"], settled]}
-    write_label_map(output, label_map)
+    put_label_map(patient, visit, label_map)
     inputs = [image] if source is None else [image, source]
     if source is not None and "corrected_by" in parameters:
         inputs.append(sidecar_of(source))
-    write_sidecar(output, step="segment", inputs=inputs, root=paths.root, parameters=parameters, assessment=assessment)
+    write_sidecar(
+        output,
+        step="segment",
+        module=__name__,
+        inputs=inputs,
+        root=paths.root,
+        parameters=parameters,
+        assessment=assessment,
+    )
 
 
 def _check_side(patient: Patient, visit: str, label_map: LabelMap) -> str:
