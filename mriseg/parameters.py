@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -43,4 +44,21 @@ def _changed(parameters: Nest, values: Mapping[str, Any]) -> Nest:
     for group in groups:
         inner = {name.split(".", 1)[1]: value for name, value in values.items() if name.startswith(f"{group}.")}
         here[group] = _changed(getattr(parameters, group), inner)
-    return replace(parameters, **here)  # type: ignore[type-var]
+    return replace(parameters, **{n: _like(n, getattr(parameters, n), v) for n, v in here.items()})  # type: ignore[type-var]
+
+
+def _like(name: str, known: object, value: Any) -> Any:
+    """``value`` in the type of the value that it replaces: a whole number for a count, numbers for a row of them."""
+    if is_dataclass(known):
+        return value
+    if isinstance(known, tuple):
+        if isinstance(value, (list, tuple)):
+            return tuple(value)
+        raise ParameterError(f"{name} is {value!r}; expected a row of numbers such as {list(known)}.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise ParameterError(f"{name} is {value!r}; expected a number such as {known}.")
+    if isinstance(known, int):
+        if int(value) != value:
+            raise ParameterError(f"{name} is {value}; expected a whole number such as {known}.")
+        return int(value)
+    return float(value)

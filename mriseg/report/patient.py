@@ -30,7 +30,7 @@ def write_patient_page(patient: Patient) -> None:
     StudyError
         Where the patient is not measured yet.
     """
-    visits = patient.visits[:2]
+    visits = patient.visits
     regions, defects = patient.regions(), patient.defects()
     page = render(
         "patient.html.j2",
@@ -45,8 +45,7 @@ def write_patient_page(patient: Patient) -> None:
             (v, _segmentation(patient, v), figures.slices(patient.image(v), patient.labels(v), patient.side))
             for v in visits
         ],
-        bones=_bones(patient),
-        check=_registration_check(patient, visits),
+        registrations=[(v, _bones(patient, v), _registration_check(patient, v)) for v in visits[1:]],
         thickness=_thickness(patient, visits),
         defects=defects.replace({np.nan: None}).to_dict(orient="records"),
         rows=shown_rows(regions, visits),
@@ -62,7 +61,7 @@ def write_absent_page(state: PatientState) -> None:
 
 
 def shown_rows(regions: pd.DataFrame, visits: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Pick the rows of the page: main regions and metrics, one value a visit (NaN where absent) and the change."""
+    """Pick the rows of the page: main regions and metrics, the value of each visit (NaN where absent), the changes."""
     rows = []
     for region in SHOWN_REGIONS:
         for metric in SHOWN_METRICS:
@@ -71,9 +70,10 @@ def shown_rows(regions: pd.DataFrame, visits: tuple[str, ...]) -> list[dict[str,
                 continue
             values = [float(here["value"].get(v, np.nan)) for v in visits]
             states = sorted(set(here["state"]) - {"measured"})
-            change = values[-1] - values[0] if len(values) == 2 else float("nan")
+            changes = [value - values[0] for value in values[1:]]
             rows.append({
-                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "by_visit": values, "change": change,
+                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "by_visit": values,
+                "changes": changes,
                 "state": states[0] if states else "measured",
             })  # fmt: skip
     return rows
@@ -98,8 +98,8 @@ def _source(parameters: dict[str, Any]) -> str:
     return str(parameters["network"]["name"]) if method == "network" else "a reader's mask"
 
 
-def _bones(patient: Patient) -> list[dict[str, Any]]:
-    stored, motions = patient.registration()["bones"], patient.transforms()
+def _bones(patient: Patient, visit: str) -> list[dict[str, Any]]:
+    stored, motions = patient.registration(visit)["bones"], patient.transforms(visit)
     return [
         {
             "name": bone.value,
@@ -114,12 +114,11 @@ def _bones(patient: Patient) -> list[dict[str, Any]]:
     ]
 
 
-def _registration_check(patient: Patient, visits: tuple[str, ...]) -> bytes | None:
-    motions = patient.transforms()
-    if len(visits) < 2 or not motions:
+def _registration_check(patient: Patient, visit: str) -> bytes | None:
+    motions, baseline = patient.transforms(visit), patient.visits[0]
+    if not motions:
         return None
-    first, second = (patient.image(v) for v in visits)
-    return figures.registration_check(first, second, patient.labels(visits[0]), motions)
+    return figures.registration_check(patient.image(baseline), patient.image(visit), patient.labels(baseline), motions)
 
 
 def _thickness(patient: Patient, visits: tuple[str, ...]) -> list[tuple[str, bytes]]:

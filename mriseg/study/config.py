@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mriseg.compare.plan import AnalysisPlan
-from mriseg.errors import StudyError
+from mriseg.errors import MrisegError, StudyError
+from mriseg.parameters import changed
 
 
 def _compiles(pattern: str) -> str:
@@ -109,15 +110,56 @@ class SegmentTable(_Table):
 
 
 class DefectTable(_Table):
-    """``[defects]``: what counts as a lesion."""
+    """``[defects]``: what counts as a lesion, and which change of one is none."""
 
     min_area_mm2: float = Field(default=5.0, gt=0)
+    partial_depth_pct: float = Field(default=28.0, gt=0, lt=100)
+    stable_mm2: float = Field(default=5.0, ge=0)
+    stable_fraction: float = Field(default=0.10, ge=0, lt=1)
 
 
 class MeasureTable(_Table):
-    """``[measure]``: ``band_pct`` ends the weight-bearing femur, in percent from notch to posterior end."""
+    """``[measure]``: ``band_pct`` ends the weight-bearing femur, in percent from notch to posterior end.
 
-    band_pct: float = Field(default=75.0, gt=10, lt=100)
+    ``rim_mm`` is the width under which uncovered bone along the edge is no loss, ``central_fraction`` the part of a
+    tibial plate that is its centre. ``tuned`` changes any other number of the measurement, by its dotted name.
+    """
+
+    band_pct: float = Field(default=75.0, ge=20, lt=100)
+    rim_mm: float = Field(default=2.5, ge=0)
+    central_fraction: float = Field(default=0.20, gt=0, lt=1)
+    tuned: dict[str, float] = {}
+
+    @field_validator("tuned")
+    @classmethod
+    def _known(cls, values: dict[str, float]) -> dict[str, float]:
+        if values:
+            from mriseg.measure import MeasureParameters  # only where a study asks for it: it loads much
+
+            _try(MeasureParameters(), values)
+        return values
+
+
+class RegisterTable(_Table):
+    """``[register]``: ``tuned`` changes any number of the registration, by its dotted name."""
+
+    tuned: dict[str, float] = {}
+
+    @field_validator("tuned")
+    @classmethod
+    def _known(cls, values: dict[str, float]) -> dict[str, float]:
+        if values:
+            from mriseg.register import RegisterSettings
+
+            _try(RegisterSettings(), values)
+        return values
+
+
+def _try(parameters: object, values: Mapping[str, float]) -> None:
+    try:
+        changed(parameters, values)
+    except MrisegError as error:
+        raise ValueError(str(error)) from error
 
 
 StepName = Literal["convert", "segment", "register", "measure", "page"]
@@ -145,6 +187,7 @@ class StudyConfig(_Table):
     visits: Annotated[tuple[VisitTable, ...], Field(min_length=1)]
     series: SeriesRule = SeriesRule()
     segment: SegmentTable = SegmentTable()
+    register_: RegisterTable = Field(default=RegisterTable(), alias="register")
     measure: MeasureTable = MeasureTable()
     defects: DefectTable = DefectTable()
     run: RunTable = RunTable()
@@ -160,6 +203,12 @@ class StudyConfig(_Table):
                 if name not in ids:
                     raise ValueError(f"analysis: the visit {name!r} is not among the visits {ids}")
         return self
+
+    @property
+    def measuring(self) -> dict[str, float]:
+        """What the study says about the measurement, by the names of :class:`mriseg.measure.MeasureParameters`."""
+        plain = self.measure.model_dump(exclude={"tuned"}) | self.defects.model_dump()
+        return plain | self.measure.tuned
 
 
 def read_config(path: Path) -> StudyConfig:

@@ -85,9 +85,10 @@ class StudyPaths:
         """A reader's correction of a label map, kept apart so that no later run writes over it."""
         return self._visit(participant, visit, "desc-corrected_dseg.nii.gz")
 
-    def registration(self, participant: str) -> Path:
-        """Transforms of one patient."""
-        return self.patient(participant) / f"{participant}_xfm.json"
+    def registration(self, participant: str, visit: str = "") -> Path:
+        """Transforms of one patient from baseline to ``visit``, which a study of two visits need not name."""
+        middle = f"_ses-{visit}" if visit else ""
+        return self.patient(participant) / f"{participant}{middle}_xfm.json"
 
     def surfaces(self, participant: str) -> Path:
         """Folder of the surfaces with thickness."""
