@@ -81,11 +81,13 @@ def write_sidecar(output: Path, image: Path, side: str, network: Network, result
     """Write NAME.json beside NAME.nii.gz, in whole or not at all."""
     from mriseg import __version__
     from mriseg.files import sha256, write_json
+    from mriseg.segment import rules_of
 
     content = {
         "inputs": {image.name: {"sha256": sha256(image)}},
         "side": side,
         "network": network.identity,
+        "rules": rules_of(network),
         "output_sha256": sha256(output),
         "verdict": result.verdict.value,
         "reasons": list(result.reasons),

@@ -15,6 +15,7 @@ from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray
 
 LEAST_PER_ARM = 2
+LARGEST = 1e100  # in any unit; squares of larger values overflow
 EXACT = 1e-18  # share of the squares that is rounding noise
 ALONE = (
     "{} participant(s) alone in a stratum, or in a level of a covariate, tell nothing about the arms and are left out."
@@ -106,12 +107,17 @@ def refuse_hopeless(followup: FloatArray, baseline: FloatArray, common: Common) 
     Raises
     ------
     AnalysisError
-        Too few for two arms, no variation, or fewer than the columns of the model.
+        Too few for two arms, absurdly large, without variation, or fewer than the columns of the model.
     """
     if len(followup) < 2 * LEAST_PER_ARM:
         raise AnalysisError(
             f"Complete values of {len(followup)} participant(s); a comparison needs at least {LEAST_PER_ARM} in each "
             "arm."
+        )
+    largest = float(max(np.abs(followup).max(), np.abs(baseline).max()))
+    if largest > LARGEST:
+        raise AnalysisError(
+            f"A value of {largest:g} is beyond anything that can be measured: look for a slip of the pen."
         )
     if np.ptp(followup) == 0:
         raise AnalysisError(f"Every follow-up value is {followup[0]:g}: there is no variation to compare.")
@@ -199,6 +205,8 @@ def _summarise(
 ) -> Ancova:
     """Turn a least-squares fit into the figures of :class:`Ancova`."""
     _room(len(y), design.shape[1])
+    scale = np.append(1.0, np.linalg.norm(design[:, 1:], axis=0))  # a column of large numbers would hide the others
+    design, grid = design / scale, grid / scale
     plain = sm.OLS(y, design).fit()
     _scatter(float(plain.ssr), y)
     robust = plain.get_robustcov_results("HC3", use_t=True)

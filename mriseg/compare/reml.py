@@ -12,6 +12,7 @@ from mriseg.errors import AnalysisError
 from mriseg.types import FloatArray
 
 FLAT = 1e-3  # largest slope of the deviance, in its own unit per log unit of a covariance, that counts as converged
+NO_MAXIMUM = "The mixed model did not converge; its figures are withheld."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,9 +71,13 @@ def fit_repeated(values: FloatArray, design: FloatArray) -> RepeatedFit:
     if not scale > 0:
         raise AnalysisError("The model fits every value exactly: nothing is left to estimate a covariance from.")
     patterns = _patterns(residual / scale, seen, basis)
-    found = optimize.minimize(_deviance, _first(residual / scale, seen), args=(patterns,), method="BFGS", jac="3-point")
+    start_at = _first(residual / scale, seen)
+    try:
+        found = optimize.minimize(_deviance, start_at, args=(patterns,), method="BFGS", jac="3-point")
+    except np.linalg.LinAlgError:  # the search ran to where two visits hold the same information
+        raise AnalysisError(NO_MAXIMUM) from None
     if not (np.isfinite(found.fun) and np.abs(found.jac).max() < FLAT):
-        raise AnalysisError("The mixed model did not converge; its figures are withheld.")
+        raise AnalysisError(NO_MAXIMUM)
     covariance = _covariance(found.x, len(values))
     information, score, *_ = _normal_equations(covariance, patterns)
     back = np.linalg.inv(upper)

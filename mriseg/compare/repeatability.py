@@ -162,9 +162,12 @@ def repeatability_table(values: pd.DataFrame, scans: Sequence[str] = ()) -> pd.D
     table = check_values(values, "The table of repeat scans")
     names = list(map(word, scans)) or list(dict.fromkeys(table["visit"]))
     absent = [s for s in names if s not in set(table["visit"])]
-    if absent or len(set(names)) < max(2, len(names)):
+    twice = sorted({s for s in names if names.count(s) > 1})
+    if twice:
+        raise AnalysisError(f"A scan cannot repeat itself: {some(twice)} is named more than once.")
+    if absent or len(names) < 2:
         raise AnalysisError(
-            f"Repeats need two different visits of the table; asked for {', '.join(names)}, absent {absent}. "
+            f"Repeats need two visits of the table; asked for {', '.join(names)}, absent {absent}. "
             f"The table holds {some(sorted(set(table['visit'])))}."
         )
     asked, refused = table[table["visit"].isin(names)], two_units(table)
@@ -179,7 +182,7 @@ def repeatability_table(values: pd.DataFrame, scans: Sequence[str] = ()) -> pd.D
             rows.append({**head, "note": str(error)})
     if all("sdc" not in row for row in rows):
         raise AnalysisError(f"No endpoint can be analysed: {rows[0]['region']}:{rows[0]['metric']}: {rows[0]['note']}")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"n": "Int64", "scans": "Int64"})
 
 
 def _analyse(part: pd.DataFrame, names: list[str]) -> dict[str, object]:

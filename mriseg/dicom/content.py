@@ -1,17 +1,29 @@
-"""What only the pixels can tell: whether a volume holds one knee or two."""
+"""What only the pixels can tell: whether slices are blank, and whether a volume holds one knee or two."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from mriseg.types import FloatArray, Volume
+from mriseg.types import Array, FloatArray, IntArray, Volume
 
 WIDE_MM = 220.0  # a coil for one knee sees less
 VALLEY = 0.15  # of the lower of two peaks
 VALLEY_MM = 5.0
 LEAST_SHARE = 0.2  # of the whole signal on either side
 SMOOTH_MM = 5.0
+
+
+def blank_inside(slices: Array) -> IntArray:
+    """Return the numbers of slices, (N, rows, columns), that hold one value throughout between slices with an image.
+
+    Noise makes this impossible in what a scanner measured: such a file was damaged on its way. Blank slices at an end
+    may be those of a slab that was filled up.
+    """
+    filled = np.array([s.min() != s.max() for s in slices])
+    inside = np.flatnonzero(filled)
+    blank = np.flatnonzero(~filled)
+    return blank[(blank > inside[0]) & (blank < inside[-1])] if len(inside) else blank[:0]
 
 
 def holds_two_knees(volume: Volume) -> bool:

@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import BinaryIO
 
 from pydicom.uid import (
@@ -24,59 +25,19 @@ from pydicom.valuerep import VR
 
 from mriseg.dicom.contents import DamagedError, NotDicomError, what_it_is
 from mriseg.dicom.syntaxes import syntax_name
+from mriseg.dicom.views import Spliced
 from mriseg.errors import DicomError
 
 MARK = b"DICM"
 MARK_AT = 128
 WINDOW = 1 << 13  # bytes from which the encoding is told; the file meta group takes a few hundred
 ELEMENTS = 6  # elements that have to make sense one after the other
-SYNTAX, STORED_CLASS = 0x00020010, 0x00020002
+SYNTAX, STORED_CLASS, CHARSET = 0x00020010, 0x00020002, 0x00080005
 GROUPS = range(0x0004, 0x0041)  # of the first element of an image; 0008 but for what anonymisers leave
 WIDE = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 KNOWN = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 UNDEFINED = 0xFFFFFFFF
 PLAIN = {(False, "<"): ImplicitVRLittleEndian, (True, "<"): ExplicitVRLittleEndian, (True, ">"): ExplicitVRBigEndian}
-
-
-class Spliced(io.RawIOBase):
-    """``head``, followed by what ``file`` holds from ``start`` on."""
-
-    def __init__(self, head: bytes, file: BinaryIO, start: int) -> None:
-        self._head, self._file, self._start = head, file, start
-        self._at = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read up to ``size`` bytes."""
-        wanted = UNDEFINED if size is None or size < 0 else size
-        data = self._head[self._at : self._at + wanted]
-        if len(data) < wanted:
-            self._file.seek(self._start + max(0, self._at - len(self._head)))
-            data += self._file.read(-1 if wanted == UNDEFINED else wanted - len(data))
-        self._at += len(data)
-        return data
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position; beyond the end reads give nothing."""
-        end = self._file.seek(0, os.SEEK_END) - self._start + len(self._head) if whence == os.SEEK_END else 0
-        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: end}[whence])
-        return self._at
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
-    def close(self) -> None:
-        """Close the file beneath."""
-        self._file.close()
-        super().close()
 
 
 class HostileFileError(DicomError):
@@ -113,10 +74,24 @@ def true_view(file: BinaryIO, *, limit: int, syntax: str | None = None) -> Binar
     if found is None:
         unpacked = io.BytesIO(_inflated(file, start, limit))
         return Spliced(_head(syntax or ExplicitVRLittleEndian, meta), unpacked, 0)  # type: ignore[return-value]
-    if (syntax or found) == declared and begin == MARK_AT + len(MARK):
+    charset = _unusable_charset(data, start, found)
+    if (syntax or found) == declared and begin == MARK_AT + len(MARK) and not charset:
         file.seek(0)
         return file
+    if charset:
+        low, high = charset
+        blank = data[start:low] + b" " * (high - low)
+        return Spliced(_head(syntax or found, meta) + blank, file, high)  # type: ignore[return-value]
     return Spliced(_head(syntax or found, meta), file, start)  # type: ignore[return-value]
+
+
+def _unusable_charset(data: bytes, start: int, syntax: str) -> tuple[int, int] | None:
+    """Return where a SpecificCharacterSet lies that no program can look up, because zeros are within its name."""
+    how = {uid: how for how, uid in PLAIN.items()}.get(UID(syntax), (True, "<"))
+    for tag, _, at, length in islice(_elements(data, start, *how), ELEMENTS):
+        if tag == CHARSET and at + length <= len(data):
+            return (at, at + length) if b"\0" in data[at : at + length].rstrip(b"\0 ") else None
+    return None
 
 
 def is_dicom(data: bytes) -> bool:

@@ -76,7 +76,7 @@ def scan(root: Path) -> Scan:
 def _lost_among(lost: Sequence[LostFile], series: Sequence[Series]) -> dict[int, list[LostFile]]:
     """Return the lost files that lie among the single slices of each series."""
     files = [(header, n) for n, each in enumerate(series) for header in each.headers]
-    slices = {header.frames[0].path: n for header, n in files if header.frames[0].index < 0}
+    slices = {header.frames[0].path: n for header, n in files if len(header.frames) == 1}
     return lost_by_series(lost, slices, {header.series_uid: n for header, n in files if header.series_uid})
 
 

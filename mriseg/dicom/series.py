@@ -64,8 +64,7 @@ def _family(header: FileHeader) -> tuple[object, ...]:
 
 def _is_one_slice(group: Sequence[FileHeader]) -> bool:
     """Whether files of single images all lie at one position."""
-    frames = [f for header in group for f in header.frames]
-    return all(f.index < 0 for f in frames) and len({place(f) for f in frames}) == 1
+    return all(len(h.frames) == 1 for h in group) and len({place(h.frames[0]) for h in group}) == 1
 
 
 def _joined(groups: Sequence[list[FileHeader]]) -> list[Series]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import stat
 import struct
 import warnings
@@ -18,44 +17,11 @@ from typing import BinaryIO
 from mriseg.dicom.archives import archive_of, open_member
 from mriseg.dicom.contents import NotDicomError, what_it_is
 from mriseg.dicom.encoding import WINDOW, HostileFileError, is_dicom, true_view
+from mriseg.dicom.views import BoundedReader
 from mriseg.errors import DicomError
 
 MAX_UNPACKED_BYTES = 1 << 29  # one member of an archive or one packed file; a whole enhanced MR study fits
 GZIP = b"\x1f\x8b"
-
-
-class BoundedReader(io.RawIOBase):
-    """A file whose ``read(n)`` never asks for more bytes than are left, so that a false length costs no memory."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._size = size
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read up to ``size`` bytes."""
-        left = max(0, self._size - self._file.tell())
-        return self._file.read(left if size is None or size < 0 else min(size, left))
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position; beyond the end reads give nothing."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._file.tell()
-
-    def close(self) -> None:
-        """Close the file beneath."""
-        self._file.close()
-        super().close()
 
 
 @contextmanager

@@ -56,7 +56,8 @@ def numbers(value: Any) -> tuple[float, ...] | None:
     """Return finite numbers, or None where any of them is missing or not finite."""
     if value is None or isinstance(value, bytes):
         return None
-    parts = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    # Several numbers may come as one text, where a file gives them the wrong type.
+    parts = value.split("\\") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
         result = tuple(float(part) for part in parts)
     except (TypeError, ValueError, OverflowError):

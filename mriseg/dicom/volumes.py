@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mriseg.dicom.account import listed
-from mriseg.dicom.content import holds_two_knees
+from mriseg.dicom.content import blank_inside, holds_two_knees
 from mriseg.dicom.describe import patient_key, series_header
 from mriseg.dicom.grouping import drop_copies, echo_key, echo_numbers, group, kind
 from mriseg.dicom.headers import FileHeader
 from mriseg.dicom.lost import LostFile
 from mriseg.dicom.naming import stem
-from mriseg.dicom.pixels import read_pixels
+from mriseg.dicom.pixels import as_slices, read_pixels
 from mriseg.dicom.records import Frame, Refusal, RefusalKind, SeriesHeader
 from mriseg.dicom.series import Series
 from mriseg.dicom.stacks import Stack, build
-from mriseg.dicom.values import text
+from mriseg.dicom.values import number, text
 from mriseg.dicom.walk import relative_name
 from mriseg.errors import DicomError
 from mriseg.types import Grid, Volume
@@ -64,8 +64,8 @@ class FoundVolume:
         Raises
         ------
         DicomError
-            Where a file cannot be decoded, copies of a slice differ or two knees are seen; and for a volume without
-            position unless ``allow_unplaced``.
+            Where a file cannot be decoded, copies of a slice differ, a slice is blank or two knees are seen; and for a
+            volume without position unless ``allow_unplaced``.
         """
         if not (self.placed or allow_unplaced):
             raise DicomError(f"{self.name}: the header has no position; nothing can be measured on this volume.")
@@ -73,6 +73,12 @@ class FoundVolume:
             volume = Volume(data=read_pixels(self.stack, self.copies), grid=self.stack.grid)
         except DicomError as error:
             raise DicomError(f"{self.name}: {error}") from error
+        blank = [self.stack.frames[k].label for k in blank_inside(as_slices(volume.data, self.stack))]
+        if blank:
+            raise DicomError(
+                f"{self.name}: {len(blank)} slices between others hold no image ({listed(blank, 6)}); the files are "
+                "damaged. Copy them again."
+            )
         if self.placed and holds_two_knees(volume):
             slices = f"{self.stack.frames[0].label} to {self.stack.frames[-1].label}"
             raise DicomError(f"{self.name}: two knees lie in one field of view ({slices}); crop to one knee first.")
@@ -174,6 +180,8 @@ def _found(
         notes.append(f"the header announces {claimed} images, this series holds {in_series}")
     if len({(f.slope, f.intercept, f.philips_slope) for f in stack.frames}) > 1:
         notes.append("the scaling of the pixels differs between slices; the sidecar has that of the first")
+    if number(file.get("RescaleSlope")) == 0:
+        notes.append("RescaleSlope is 0, which would leave no image; taken as 1")
     if header.lossy:
         notes.append("the pixels were compressed with loss")
     if header.burned_in:

@@ -57,12 +57,14 @@ class Bareness:
 class BoneVisit:
     """What one visit shows on the shared surface of one bone.
 
-    ``lost`` holds the regions that this visit does not show well enough, with the state of their rows.
+    ``to_visit`` maps the common space to this visit, ``lost`` holds the regions that it does not show well enough, with
+    the state of their rows.
     """
 
     thickness: ThicknessMap
     samples: Pieces
     bed: Bed
+    to_visit: RigidTransform
     lost: Mapping[str, RowState]
 
 
@@ -132,8 +134,8 @@ def measure_bone(
         ]
     )
     visits = [
-        _shown_at(shared, sight, part, failed=dropped | own, lost=names, parameters=parameters)
-        for sight, part, own, names in zip(sights, bare, failed, lost, strict=True)
+        _shown_at(shared, sight, part, failed=dropped | own, lost=names, to_visit=motion, parameters=parameters)
+        for sight, part, own, names, motion in zip(sights, bare, failed, lost, to_visit, strict=True)
     ]
     return BoneResult(surface=_bone_surface(bone, shared), visits=tuple(visits), carried=carried)
 
@@ -185,6 +187,7 @@ def _shown_at(
     *,
     failed: Array,
     lost: Mapping[str, RowState],
+    to_visit: RigidTransform,
     parameters: MeasureParameters,
 ) -> BoneVisit:
     """Thickness, state and samples of one visit, without the vertices that ``failed`` (V,)."""
@@ -225,5 +228,6 @@ def _shown_at(
             expected_mm=shared.expected_mm,
             rise_mm=shared.rise_mm,
         ),
+        to_visit=to_visit,
         lost=lost,
     )

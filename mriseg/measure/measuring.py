@@ -235,7 +235,10 @@ def _visit(
         else:
             rows.extend(region_values(region, samples, parameters.figure))
     return VisitMeasurement(
-        thickness={bone: visit.thickness for bone, visit in shown.items()}, regions=tuple(rows), defects=tuple(defects)
+        thickness={bone: visit.thickness for bone, visit in shown.items()},
+        to_visit={bone: visit.to_visit for bone, visit in shown.items()},
+        regions=tuple(rows),
+        defects=tuple(defects),
     )
 
 

@@ -26,11 +26,13 @@ from mriseg.types import (
     Side,
     VertexState,
     Volume,
+    distinct,
 )
 
-LABEL_COLOURS = ListedColormap(["#0000", "#e0c08a", "#3aa6ff", "#c9a06a", "#2fd6a3", "#ddb892", "#ff6fb5"])
+LABEL_COLOURS = ListedColormap(["#0000", "#ffd166", "#3aa6ff", "#ff9e4f", "#2fd6a3", "#c9a0ff", "#ff6fb5"])
 DENUDED_COLOUR = "#c1121f"
 FAILED_COLOUR = "#9aa0a6"
+BONE_COLOUR = "#e8e2d6"
 _THICKNESS = ScalarMappable(Normalize(0.0, 4.0), "viridis")
 _CHANGE = ScalarMappable(Normalize(-1.0, 1.0), "RdBu")
 
@@ -51,21 +53,18 @@ def slices(volume: Volume, labels: LabelMap, side: Side, *, count: int = 3) -> b
             panel = axes[row, column]
             panel.imshow(image.data[index].T, cmap="gray", origin="lower", vmin=low, vmax=high, aspect=aspect)
             if row:
-                shown = overlay.data[index].T
-                panel.imshow(
-                    shown,
-                    cmap=LABEL_COLOURS,
-                    origin="lower",
-                    vmin=0,
-                    vmax=6,
-                    alpha=0.45 * (shown > 0),
-                    aspect=aspect,
-                    interpolation="nearest",
-                )
+                outline(panel, overlay.data[index].T)
             else:
                 panel.set_title(name, fontsize=9)
             panel.set_axis_off()
-    return _png(figure)
+    return as_png(figure)
+
+
+def outline(panel: Axes, labels: Array) -> None:
+    """Draw the edge of every label of one slice (rows, columns), so that the image below stays to be seen."""
+    for label in distinct(labels):
+        if label:
+            panel.contour(labels == label, levels=[0.5], colors=[LABEL_COLOURS(label)], linewidths=0.9)
 
 
 def _sagittal_panels(grid: Grid, columns: int) -> tuple[Figure, Array]:
@@ -109,7 +108,7 @@ def thickness(surface: BoneSurface, maps: dict[str, tuple[FloatArray, Array]]) -
         state = np.where(before == VertexState.DENUDED, VertexState.MEASURED, before)
         state = np.where(np.isin(after, (VertexState.FAILED, VertexState.RIM)), after, state)
         _draw_faces(panel, points[inside], (second - first)[inside], state[inside], _CHANGE)
-    return _png(figure)
+    return as_png(figure)
 
 
 def unroll(surface: BoneSurface) -> FloatArray:
@@ -144,6 +143,16 @@ def _draw_faces(panel: Axes, corners: FloatArray, values: FloatArray, state: Arr
     panel.figure.colorbar(scale, ax=panel, shrink=0.8)
 
 
+def thickness_colours(thickness_mm: FloatArray, state: Array) -> Array:
+    """Colour of every vertex as in the maps of :func:`thickness`, (V, 4) uint8: red is denuded, grey unknown."""
+    rgba = _THICKNESS.to_rgba(np.nan_to_num(thickness_mm), bytes=True)
+    unknown = ~np.isin(state, (VertexState.MEASURED, VertexState.DENUDED))
+    rgba[unknown] = np.round(255 * np.array(to_rgba(FAILED_COLOUR)))
+    rgba[state == VertexState.OUTSIDE] = np.round(255 * np.array(to_rgba(BONE_COLOUR)))
+    rgba[state == VertexState.DENUDED] = np.round(255 * np.array(to_rgba(DENUDED_COLOUR)))
+    return np.asarray(rgba, dtype=np.uint8)
+
+
 def registration_check(
     baseline: Volume, followup: Volume, labels: LabelMap, transforms: dict[Bone, RigidTransform]
 ) -> bytes:
@@ -164,10 +173,11 @@ def registration_check(
         axes[1, column].imshow(change.T, cmap="gray", origin="lower", vmin=low - high, vmax=high - low, aspect=aspect)
     for panel in axes.ravel():
         panel.set_axis_off()
-    return _png(figure)
+    return as_png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as PNG, the same bytes for the same picture."""
     FigureCanvasAgg(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})

@@ -12,11 +12,16 @@ import numpy as np
 import pandas as pd
 
 from mriseg.errors import StudyError
-from mriseg.files import replacing, sha256, write_json, write_text
+from mriseg.files import read_json, replacing, sha256, write_json, write_text
+from mriseg.nifti import read_label_map
 from mriseg.report import figures
 from mriseg.report.patient import shown_rows
 from mriseg.report.render import render
+from mriseg.segment.readers import adopt_mask
+from mriseg.study.changes import what_changed
+from mriseg.study.correcting import save_correction
 from mriseg.study.model import Patient, Study
+from mriseg.study.reviews import Review
 from mriseg.types import Bone, Label
 
 TELLS_THE_ORDER = ("matched_defect_id", "change_mm2", "fate")
@@ -82,7 +87,8 @@ def write_masked(study: Study, out: Path, key_file: Path) -> int:
     if not key_file.exists():
         drawn = draw_key({p.id: tuple(p.regions()["visit"].unique()) for p in patients})
         write_text(key_file, drawn.to_csv(index=False))
-    key = pd.read_csv(key_file, dtype=str)
+    key = read_key(key_file)
+    maps: dict[str, str] = {}
     for name in ("regions", "defects"):
         write_text(out / f"{name}.tsv", mask_table(study.table(name), key).to_csv(sep="\t", index=False))
     for patient in patients:
@@ -91,8 +97,43 @@ def write_masked(study: Study, out: Path, key_file: Path) -> int:
             for path in (study.paths.image(patient.id, visit), study.paths.labels(patient.id, visit)):
                 with replacing(out / path.name.replace(f"_ses-{visit}_", f"_scan-{scan}_")) as partial:
                     shutil.copyfile(path, partial)
-    write_json(out / "masked.json", {"key_sha256": sha256(key_file), "patients": [p.id for p in patients]})
+            maps[f"{patient.id} {scan}"] = sha256(study.paths.labels(patient.id, visit))
+    content = {"key_sha256": sha256(key_file), "patients": [p.id for p in patients], "maps": maps}
+    write_json(out / "masked.json", content)
     return len(patients)
+
+
+def read_key(key_file: Path) -> pd.DataFrame:
+    """Read a key: participant_id, scan, visit."""
+    return pd.read_csv(key_file, dtype=str)
+
+
+def take_masked(study: Study, out: Path, key_file: Path, *, reader: str) -> tuple[Review, ...]:
+    """Take the label maps that a reader corrected under ``out`` back to the visits that the key names.
+
+    A map that is as it was written is no correction and is left alone.
+
+    Raises
+    ------
+    StudyError
+        The key is another one than the folder was made with, or a map of the study changed since.
+    """
+    made = read_json(out / "masked.json")
+    if made["key_sha256"] != sha256(key_file):
+        raise StudyError(f"{key_file.name} is not the key that {out.name} was made with; its visits would be wrong.")
+    taken = []
+    for participant, scan, visit in read_key(key_file)[KEY_COLUMNS].itertuples(index=False, name=None):
+        path = out / study.paths.labels(participant, visit).name.replace(f"_ses-{visit}_", f"_scan-{scan}_")
+        of_map = made["maps"].get(f"{participant} {scan}")
+        if of_map is None or sha256(path) == of_map:
+            continue
+        patient = study.patient(participant)
+        labels = adopt_mask(read_label_map(path), patient.image(visit).grid, name=path.name)
+        if what_changed(patient.labels(visit), labels)["voxels"]:
+            taken.append(
+                save_correction(patient, visit, labels, reader=reader, of_map=of_map, comment="", seconds=None)
+            )
+    return tuple(taken)
 
 
 def masked_page(patient: Patient, key: pd.DataFrame) -> str:

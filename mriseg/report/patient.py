@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mriseg.files import read_json, write_text
+from mriseg.files import read_json, sha256, write_text
 from mriseg.geometry import rotation_deg
 from mriseg.report import figures
+from mriseg.report.lesions import lesion_cards
 from mriseg.report.render import render
 from mriseg.study.model import Patient
 from mriseg.study.paths import sidecar_of
@@ -47,8 +48,9 @@ def write_patient_page(patient: Patient) -> None:
         ],
         registrations=[(v, _bones(patient, v), _registration_check(patient, v)) for v in visits[1:]],
         thickness=_thickness(patient, visits),
-        defects=defects.replace({np.nan: None}).to_dict(orient="records"),
+        cards=lesion_cards(patient, visits, defects.replace({np.nan: None})),
         rows=shown_rows(regions, visits),
+        files=_files(patient, visits),
     )
     write_text(patient.study.paths.page(patient.id), page)
 
@@ -86,8 +88,22 @@ def _notes(patient: Patient) -> list[str]:
 
 
 def _segmentation(patient: Patient, visit: str) -> dict[str, Any]:
-    sidecar = patient.segmentation(visit)
-    return {"source": _source(sidecar["parameters"]), **sidecar["assessment"]}
+    """Where a label map comes from, what the segmenter thinks of it, and what readers said and changed."""
+    sidecar, judged = patient.segmentation(visit), patient.judgements()[patient.id, visit]
+    copy = sidecar_of(patient.study.paths.corrected(patient.id, visit))
+    correction = read_json(copy) if sidecar["parameters"]["method"] == "corrected" and copy.exists() else {}
+    said = {"standing": judged.standing.value, "said": judged.reason}
+    changed = {"changes": correction.get("changes"), "before": correction.get("before")}
+    return {"source": _source(sidecar["parameters"]), **sidecar["assessment"], **said, **changed}
+
+
+def _files(patient: Patient, visits: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Files that the numbers rest on, by their place in the study, with SHA-256."""
+    paths = patient.study.paths
+    used = [f(patient.id, v) for v in visits for f in (paths.image, paths.labels)]
+    used += [patient.registration_path(v) for v in visits[1:]]
+    used += [paths.regions(patient.id), paths.defects(patient.id)]
+    return [(path.relative_to(paths.root).as_posix(), sha256(path)) for path in used if path.exists()]
 
 
 def _source(parameters: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from mriseg.segment.network import Network, NetworkSpec, load_network, spec_of
 from mriseg.segment.readers import adopt_mask
+from mriseg.segment.rules import rules_of
 from mriseg.segment.segmenter import Segmentation, segment
 
-__all__ = ["Network", "NetworkSpec", "Segmentation", "adopt_mask", "load_network", "segment", "spec_of"]
+__all__ = ["Network", "NetworkSpec", "Segmentation", "adopt_mask", "load_network", "rules_of", "segment", "spec_of"]

@@ -23,7 +23,8 @@ from mriseg.types import FloatArray, IntArray, Label
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "segmenter.onnx"
 CHANNELS: Mapping[int, int] = {0: 0, **{int(label): int(label) for label in Label}}
 LINES = ("RL", "AP", "SI")
-OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise", "sharpen", "refiner"}
+OPTIONAL = {"multiple", "mirrored", "draft", "labels", "axes", "normalise", "sharpen", "refiner", "rules"}
+RULES_AT_HAND = ("look", "detail", "craters", "shafts", "cortex", "tendons", "anatomy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,9 @@ class NetworkSpec:
     refiner : str
         SHA-256 of ``NAME_refiner.onnx`` beside the network, which refines its answer (:mod:`mriseg.segment.refine`);
         empty where there is none.
+    rules : tuple of str, optional
+        Rules that draw the label map, in their order (:mod:`mriseg.segment.rules`). None takes all of them where the
+        image has a say (``sharpen`` or ``refiner``), else ``anatomy`` alone.
     """
 
     name: str
@@ -73,6 +77,7 @@ class NetworkSpec:
     normalise: Literal["block", "image"] = "block"
     sharpen: bool = False
     refiner: str = ""
+    rules: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.axes) != 3 or any(sum(letter in line for letter in self.axes) != 1 for line in LINES):
@@ -89,6 +94,12 @@ class NetworkSpec:
             raise SegmentationError(
                 f"Network {self.name}: the window {self.window} needs three multiples of {self.multiple}."
             )
+        strange = sorted(set(self.rules or ()) - set(RULES_AT_HAND))
+        if strange or len(set(self.rules or ())) < len(self.rules or ()):
+            raise SegmentationError(
+                f"Network {self.name}: the rules {list(self.rules or ())} hold unknown ones {strange} or one twice; "
+                f"expected each at most once of {list(RULES_AT_HAND)}."
+            )
         unknown = sorted(set(self.labels.values()) - {0, *Label})
         missing = sorted(set(Label) - set(self.labels.values()))
         if unknown or missing:
@@ -102,6 +113,13 @@ class NetworkSpec:
         """Orientation transform of nibabel, (3, 2), from axes to the right, front and up to the network's own."""
         ras, own = nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(self.axes)
         return np.asarray(nib.orientations.ornt_transform(ras, own), dtype=np.int64)
+
+    @property
+    def rules_in_order(self) -> tuple[str, ...]:
+        """Rules that its label maps go through, in their order."""
+        if self.rules is not None:
+            return self.rules
+        return RULES_AT_HAND if self.sharpen or self.refiner else ("anatomy",)
 
     @property
     def spacing_ras_mm(self) -> FloatArray:
@@ -196,7 +214,7 @@ def spec_of(values: Mapping[str, Any], source: str) -> NetworkSpec:
             f"{source}: unknown or missing keys {wrong}; expected {sorted(required)}, and if needed {sorted(OPTIONAL)}."
         )
     known = dict(values)
-    for key in ("spacing_mm", "window"):
+    for key in {"spacing_mm", "window", "rules"} & set(known):
         known[key] = tuple(known[key])
     if "labels" in known:
         known["labels"] = {int(channel): int(label) for channel, label in known["labels"].items()}

@@ -9,17 +9,13 @@ import nibabel as nib
 import numpy as np
 
 from mriseg.geometry import to_right_knee
-from mriseg.segment.anatomy import obey_anatomy, one_piece_each
-from mriseg.segment.closer import Closer, look_closer
-from mriseg.segment.cortex import draw_cortex
-from mriseg.segment.detail import draw_detail
+from mriseg.segment.closer import look_closer
 from mriseg.segment.inference import Progress, predict, silent
 from mriseg.segment.labelling import LABELS, label_voxels
 from mriseg.segment.network import Network
 from mriseg.segment.plausibility import doubts, refuse_unusable
 from mriseg.segment.resample import F32, apply_axes, there_and_back
-from mriseg.segment.shaft import extend_shafts
-from mriseg.segment.tendon import cut_tendons
+from mriseg.segment.rules import Seen, draw
 from mriseg.types import Bone, Label, LabelMap, Side, Verdict, Volume
 
 DRAFT = "{name} is a draft that does not reach the accuracy a measurement needs: correct the label map by hand."
@@ -98,29 +94,15 @@ def labels_of(knee: Volume, network: Network, *, threads: int, progress: Progres
     fractions = predict(
         apply_axes(knee.data, there), network, threads=threads, progress=lambda share: progress(first * share)
     )
-    labels = label_voxels(fractions, back)
     confidence = confidence_of(fractions)
-    if network.sharpens:
-        closer = look_closer(knee, fractions, network, threads=threads)
-        progress(LOOKED)
-        labels = draw(labels, knee, closer, threads=threads)
-        if closer is not None:
-            fine = confidence_of(closer.fractions)
-            confidence |= {bone.cartilage: fine[bone.cartilage] for bone in Bone}
-    labels = obey_anatomy(labels, grid.spacing_mm)
+    closer = look_closer(knee, fractions, network, threads=threads) if network.sharpens else None
+    progress(LOOKED if network.sharpens else 1.0)
+    if closer is not None:
+        fine = confidence_of(closer.fractions)
+        confidence |= {bone.cartilage: fine[bone.cartilage] for bone in Bone}
+    labels = draw(label_voxels(fractions, back), Seen(knee=knee, closer=closer, threads=threads), network)
     progress(1.0)
     return labels, confidence
-
-
-def draw(labels: LABELS, knee: Volume, closer: Closer | None, *, threads: int) -> LABELS:
-    """Let the intensities of the image decide about cartilages, shafts, cortex and tendons."""
-    image, spacing_mm = knee.data, knee.grid.spacing_mm
-    if closer is not None:
-        box = closer.where
-        labels[box] = label_voxels(closer.fractions, closer.back)
-        labels[box] = draw_detail(labels[box], image[box], closer.fractions, closer.back, spacing_mm, threads=threads)
-    labels = extend_shafts(one_piece_each(labels), image, spacing_mm)
-    return cut_tendons(draw_cortex(labels, image, spacing_mm, threads=threads), image, spacing_mm)
 
 
 def confidence_of(fractions: F32) -> dict[Label, float]:

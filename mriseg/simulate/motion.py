@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -75,6 +75,21 @@ def flex(knee: Knee, pose: Pose, rng: np.random.Generator, limits: MotionLimits)
             glide = glide[[0, 2, 1]]
         moved[bone] = then(pose[bone], rigid(turn, glide, centre_mm=hinge))
     return settle(knee, moved)
+
+
+def visit_poses(
+    knee: Knee, start: Pose, rng: np.random.Generator, limits: MotionLimits
+) -> tuple[dict[Bone, RigidTransform], dict[Bone, RigidTransform]]:
+    """Draw how a knee lies in the scanner at two visits, in the same way at both.
+
+    Each visit bends the knee from ``start`` by up to half of what may lie between visits. Were one of them left as it
+    is, its joint spaces would be the narrower ones, and whatever mistakes an open joint space for cartilage would see
+    it grow with time.
+    """
+    half = replace(limits, bone_deg=limits.bone_deg / 2, bone_mm=limits.bone_mm / 2)
+    whole = scanner_pose(rng)
+    baseline = place(flex(knee, start, rng, half), whole)
+    return baseline, place(flex(knee, start, rng, half), repositioned(whole, rng, limits))
 
 
 def place(pose: Pose, whole: RigidTransform) -> dict[Bone, RigidTransform]:

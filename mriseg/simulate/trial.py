@@ -14,7 +14,7 @@ from mriseg.simulate.articular import articular_surface
 from mriseg.simulate.fields import inverse
 from mriseg.simulate.growth import Growth, draw_defects
 from mriseg.simulate.knee import Knee, Pose, digital_knee, knee_of_labels
-from mriseg.simulate.motion import MotionLimits, flex, motions, place, repositioned, rest_pose, scanner_pose
+from mriseg.simulate.motion import MotionLimits, motions, rest_pose, visit_poses
 from mriseg.simulate.scanner import add_noise, coil_sensitivity, prescribe, supersampling
 from mriseg.simulate.scene import Scene, scan
 from mriseg.simulate.signal import Sequence, Tissue, signals
@@ -116,11 +116,7 @@ def simulate_participant(plan: TrialPlan, person: Participant, rng: np.random.Ge
     surfaces = {bone: articular_surface(bone, shape) for bone, shape in knee.bones.items()}
     pairs = draw_defects(surfaces, plan.arms[person.arm], rng) if plan.plant or not person.sources else ()
     anatomy = draw_anatomy(knee, rng)
-    whole = scanner_pose(rng)
-    poses = {
-        BASELINE: place(start, whole),
-        FOLLOWUP: place(flex(knee, start, rng, plan.limits), repositioned(whole, rng, plan.limits)),
-    }
+    poses = dict(zip((BASELINE, FOLLOWUP), visit_poses(knee, start, rng, plan.limits), strict=True))
     visits = {}
     for visit, pose in poses.items():
         defects = tuple(pair[visit == FOLLOWUP] for pair in pairs)

@@ -87,6 +87,7 @@ class NetworkTable(_Table):
     axes: str = "RAS"
     normalise: Literal["block", "image"] = "block"
     sharpen: bool = False
+    rules: tuple[str, ...] | None = None
 
 
 class SegmentTable(_Table):

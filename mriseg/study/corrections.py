@@ -18,6 +18,7 @@ from mriseg.files import read_json, replacing, sha256, write_json
 from mriseg.nifti import is_cut_short, write_label_map
 from mriseg.study.manifest import READER
 from mriseg.study.paths import sidecar_of
+from mriseg.study.saved_again import saved_again
 
 if TYPE_CHECKING:
     from mriseg.study.model import Patient, Study
@@ -68,11 +69,13 @@ def keep_edit(patient: Patient, visit: str, *, recorded: str | None) -> str:
         no correction: it will be made again.
     """
     labels = patient.study.paths.labels(patient.id, visit)
-    known = {recorded, *_made(labels), _said_by(labels)} - {None}
+    known = {h for h in (recorded, *_made(labels), _said_by(labels)) if h is not None}
     said = ""
     for file in (_aside(labels), labels):
         found = _hash(file)
         if found is not None and found not in known:
+            if saved_again(patient, visit, file, known):
+                continue
             said = _keep_or_give_up(patient, visit, file)
             known.add(found)
     _bring_back(labels)
@@ -207,7 +210,9 @@ def remember(copy: Path, reader: str, *, edited: Path | None = None) -> Correcti
     """
     found = _known(copy, reader, edited)
     content = {"corrected_by": found.by, "corrected_on": found.on, "output_sha256": sha256(copy)}
-    write_json(sidecar_of(copy), content)
+    said = _said(copy)
+    same = said.get("output_sha256") == content["output_sha256"]  # then what else is known of it stays
+    write_json(sidecar_of(copy), content | {k: v for k, v in said.items() if same and k not in content})
     return found
 
 

@@ -85,6 +85,14 @@ class StudyPaths:
         """A reader's correction of a label map, kept apart so that no later run writes over it."""
         return self._visit(participant, visit, "desc-corrected_dseg.nii.gz")
 
+    def automatic(self, participant: str, visit: str) -> Path:
+        """The label map that a reader's first correction took the place of."""
+        return self._visit(participant, visit, "desc-automatic_dseg.nii.gz")
+
+    def draft(self, participant: str, visit: str, reader: str) -> Path:
+        """What a reader drew and has not saved yet."""
+        return self.derivatives / "drafts" / f"{participant}_ses-{visit}_reader-{reader}_dseg.nii.gz"
+
     def registration(self, participant: str, visit: str = "") -> Path:
         """Transforms of one patient from baseline to ``visit``, which a study of two visits need not name."""
         middle = f"_ses-{visit}" if visit else ""

@@ -90,6 +90,18 @@ def primary_endpoint(study: Study) -> tuple[str, str]:
     return (plan.region, plan.metric) if plan else DEFAULT_ENDPOINT
 
 
+def endpoint_value(patient: Patient, visit: str) -> dict[str, object]:
+    """Primary endpoint of one visit as it was measured: region, metric, value (None where unknown), unit and state."""
+    region, metric = primary_endpoint(patient.study)
+    if patient.study.paths.regions(patient.id).exists():
+        table = patient.measured_regions()
+        rows = table[(table["region"] == region) & (table["metric"] == metric) & (table["visit"] == visit)]
+        for _, row in rows.iterrows():
+            value = float(row["value"]) if np.isfinite(row["value"]) else None
+            return {"region": region, "metric": metric, "value": value, "unit": row["unit"], "state": row["state"]}
+    return {"region": region, "metric": metric, "value": None, "unit": "", "state": RowState.MISSING.value}
+
+
 def _change(patient: Patient) -> float:
     if not patient.study.paths.regions(patient.id).exists():
         return float("nan")

@@ -100,11 +100,7 @@ def new_review(
     StudyError
         Where the reader is no code or the comment may identify a person; neither is repeated in the message.
     """
-    if not READER.match(reader):
-        raise StudyError(
-            "The name of the reader is no code. Expected up to 32 letters, digits, dots, hyphens or underscores that "
-            "begin with a letter, as in initials."
-        )
+    check_reader(reader)
     return Review(
         participant_id=participant,
         visit=visit,
@@ -116,6 +112,15 @@ def new_review(
         seconds="" if seconds is None else str(max(0, round(seconds))),
         comment=one_line(comment),
     )
+
+
+def check_reader(reader: str) -> None:
+    """Refuse a reader that is no code, without repeating what may be a name."""
+    if not READER.match(reader):
+        raise StudyError(
+            "The name of the reader is no code. Expected up to 32 letters, digits, dots, hyphens or underscores that "
+            "begin with a letter, as in initials."
+        )
 
 
 def one_line(comment: str) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from mriseg import dicom
 from mriseg.types import Side
 
+SIDE_LETTERS = {
+    "left": Side.LEFT, "lt": Side.LEFT, "l": Side.LEFT, "li": Side.LEFT, "links": Side.LEFT, "gauche": Side.LEFT,
+    "right": Side.RIGHT, "rt": Side.RIGHT, "r": Side.RIGHT, "re": Side.RIGHT, "rechts": Side.RIGHT, "droit": Side.RIGHT,
+}  # fmt: skip
 SIDE_WORDS = {"left": Side.LEFT, "lt": Side.LEFT, "right": Side.RIGHT, "rt": Side.RIGHT}
 
 
@@ -26,9 +31,17 @@ def without_side(label: str) -> str:
     return "-".join(word for word in label.split("-") if word not in SIDE_WORDS)
 
 
+def side_in_text(text: str) -> Side | None:
+    """Side that the words or letters of a free text name, None where it names none or both."""
+    named = {SIDE_LETTERS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in SIDE_LETTERS}
+    return named.pop() if len(named) == 1 else None
+
+
+# Letters count where they tell two series apart, never alone: an L may stand for anything.
 TELLERS: tuple[tuple[str, Callable[[dicom.SeriesHeader], Side | None]], ...] = (
     ("laterality tag", side_by_tag),
-    ("description", side_by_words),
+    ("description", lambda header: side_in_text(header.description)),
+    ("protocol", lambda header: side_in_text(header.protocol)),
 )
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from mriseg.cli import app
 from mriseg.dicom import scan
+from mriseg.errors import DicomError
 from tests.dicom.builders import Stack, classic, enhanced, join, save
 
 TROUBLES: dict[str, Callable[[bytes], bytes]] = {
@@ -216,3 +217,20 @@ def test_blank_series_uids_do_not_melt_a_session_into_one(tmp_path: Path) -> Non
     found = scan(tmp_path)
     assert [v.header.series_number for v in found.volumes] == [3, 4]
     assert "no SeriesInstanceUID" in found.volumes[0].notes[0]
+
+
+@pytest.mark.parametrize("value", [0, 4095])
+def test_blank_slices_between_others_are_refused_by_name(value: int, tmp_path: Path) -> None:
+    slices = classic(Stack())
+    slices[2].PixelData = np.full((9, 7), value, np.uint16).tobytes()
+    save(slices, tmp_path)
+    (found,) = scan(tmp_path).volumes
+    with pytest.raises(DicomError, match=r"1 slices between others hold no image \(im0002.dcm\)"):
+        found.read()
+
+
+def test_blank_slices_at_an_end_may_be_real(tmp_path: Path) -> None:
+    slices = classic(Stack())
+    slices[0].PixelData = slices[5].PixelData = bytes(126)
+    save(slices, tmp_path)
+    assert scan(tmp_path).volumes[0].read().data.any()

@@ -178,10 +178,10 @@ def many(regions: pd.DataFrame) -> pd.DataFrame:
     """Every patient of the run four times with a little noise: five knees cannot carry a model of two visits."""
     rows = regions.query("region in ['MT', 'LT'] and metric == 'ThCtAB_aMe'")
     rng = np.random.default_rng(4)
-    copies = [
-        rows.assign(participant_id=rows["participant_id"] + letter, value=rows["value"] + rng.normal(0, 0.05, len(rows)))
-        for letter in "abcd"
-    ]
+    copies = []
+    for letter in "abcd":
+        noisy = rows["value"] + rng.normal(0, 0.05, len(rows))
+        copies.append(rows.assign(participant_id=rows["participant_id"] + letter, value=noisy))
     return pd.concat(copies, ignore_index=True)
 
 

@@ -7,11 +7,21 @@ import pytest
 
 from mriseg.geometry import apply_affine, rotation_deg
 from mriseg.simulate.fields import inverse
-from mriseg.simulate.motion import MotionLimits, flex, motions, place, repositioned, rest_pose, scanner_pose
+from mriseg.simulate.motion import (
+    MotionLimits,
+    flex,
+    motions,
+    place,
+    repositioned,
+    rest_pose,
+    scanner_pose,
+    visit_poses,
+)
 from mriseg.simulate.scanner import prescribe, supersampling
 from mriseg.simulate.scene import Scene, scan
 from mriseg.simulate.signal import SEQUENCES, SequenceName, signals
 from mriseg.simulate.soft_tissue import Anatomy
+from mriseg.surfaces import level_surface
 from mriseg.types import Bone
 
 SPACING = (2.0, 1.2, 1.2)
@@ -77,3 +87,22 @@ def test_image_shows_cartilage_brighter_than_its_bone(visits):
         assert np.isfinite(image).all()
         for bone in Bone:
             assert np.median(image[labels.mask(bone.cartilage)]) > 1.3 * np.median(image[labels.mask(bone.label)])
+
+
+def joint_space_mm(knee, pose):
+    """Distance to the femoral cartilage that the nearest tenth of the tibial one keeps."""
+    femur, tibia = knee.bones[Bone.FEMUR], knee.bones[Bone.TIBIA]
+    points = level_surface(tibia.outer.data.astype(np.float64), tibia.outer.grid).vertices_mm
+    points = points[tibia.bone.at(points) > 0.4][::20]
+    gap = femur.outer.at(pose[Bone.FEMUR].inverse().apply(pose[Bone.TIBIA].apply(points)))
+    return float(np.percentile(gap, 10))
+
+
+def test_joint_spaces_are_as_open_at_the_first_visit_as_at_the_second(knee):
+    start = rest_pose(knee)
+    rng = np.random.default_rng(5)
+    pairs = [visit_poses(knee, start, rng, MotionLimits()) for _ in range(4)]
+    first, second = np.array([[joint_space_mm(knee, pose) for pose in pair] for pair in pairs]).T
+    opened = np.r_[first, second].mean() - joint_space_mm(knee, start)
+    # With the knee at rest at the first visit and bent at the second the difference would be twice ``opened``.
+    assert abs((second - first).mean()) < 0.5 * opened

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mriseg.files import sha256
 from mriseg.measure.tables import DEFECT_COLUMNS, REGION_COLUMNS
+from mriseg.nifti import write_label_map, write_volume
 from mriseg.study import open_study
 from mriseg.study.model import Study
 from mriseg.study.paths import sidecar_of
+from mriseg.types import Grid, Label, LabelMap, Volume
 
 VISITS = '[[visits]]\nid = "baseline"\nday = 0\n[[visits]]\nid = "month6"\nday = 183\n'
 REGIONS = pd.DataFrame(
@@ -56,4 +59,30 @@ def small_study(root: Path) -> Study:
         sidecar_of(labels).write_text(json.dumps(content))
     REGIONS.to_csv(study.paths.regions("sub-01"), sep="\t", index=False)
     DEFECTS.to_csv(study.paths.defects("sub-01"), sep="\t", index=False)
+    return study
+
+
+def blocks(shape: tuple[int, int, int] = (6, 10, 12)) -> LabelMap:
+    """Femur above tibia, each with its cartilage, on a grid whose axes run to left, posterior and superior."""
+    data = np.zeros(shape, np.uint8)
+    for low, label in zip(
+        (0, 4, 5, 7), (Label.TIBIA, Label.TIBIAL_CARTILAGE, Label.FEMORAL_CARTILAGE, Label.FEMUR), strict=True
+    ):
+        data[1:-1, 2:-2, low:] = label
+    affine = np.diag([-1.5, -0.5, 0.5, 1.0])
+    affine[:3, 3] = (20, 30, -40)
+    return LabelMap(data=data, grid=Grid(shape=shape, affine=affine))
+
+
+def drawn_study(root: Path) -> Study:
+    """The small study with images and label maps that can be shown and drawn on."""
+    study = small_study(root)
+    for patient in study.patients():
+        for visit in patient.visits:
+            labels = blocks()
+            path = study.paths.labels(patient.id, visit)
+            write_label_map(path, labels)
+            write_volume(study.paths.image(patient.id, visit), Volume(data=100.0 * labels.data, grid=labels.grid))
+            content = json.loads(sidecar_of(path).read_text()) | {"output_sha256": sha256(path)}
+            sidecar_of(path).write_text(json.dumps(content))
     return study

@@ -91,5 +91,5 @@ def test_an_unknown_header_of_visits_tsv_is_an_error_and_a_folder_stays_as_writt
     path.write_text("participant_id\tvisit\tfolder\nsub-01\tbaseline\tA  B\nsub-02\tbaseline\t.\n")
     assert [entry.folder for entry in read_visits(path).values()] == ["A  B", "."]
     path.write_text("participant_id\tvisit\tfolder\tsetled\nsub-01\tbaseline\ta\tside: ok\n")
-    with pytest.raises(StudyError, match="unknown column .setled.; expected participant_id, visit, folder, series"):
+    with pytest.raises(StudyError, match=r"unknown column .setled.; expected participant_id, visit, folder, series"):
         read_visits(path)

@@ -95,6 +95,8 @@ def knees(left: dict[str, object], right: dict[str, object]) -> list[Dataset]:
         ({"Laterality": "L"}, {"Laterality": "R"}),
         ({"ImageLaterality": "L"}, {"ImageLaterality": "R"}),
         ({"SeriesDescription": "SAG DESS LEFT"}, {"SeriesDescription": "SAG DESS RIGHT"}),
+        ({"SeriesDescription": "DESS_L"}, {"SeriesDescription": "DESS_R"}),
+        ({"ProtocolName": "Knie links"}, {"ProtocolName": "Knie rechts"}),
         ({"SeriesDescription": "DESS LT", "Laterality": "R"}, {"SeriesDescription": "DESS RT", "Laterality": "R"}),
     ],
 )

@@ -87,11 +87,11 @@ def _by_reader(patient: Patient, visit: str, source: Path) -> tuple[LabelMap, di
 
 
 def _by_network(patient: Patient, image: Path, threads: int) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
-    from mriseg.segment import segment  # onnxruntime only where it is needed
+    from mriseg.segment import rules_of, segment  # onnxruntime only where it is needed
 
     network = network_of(patient.study)
     result = segment(read_volume(image), side=patient.side, network=network, threads=threads)
     confidence = {label.name.lower(): value for label, value in result.confidence.items()}
     assessment = {"verdict": result.verdict.value, "reasons": list(result.reasons), "confidence": confidence}
-    used = network.identity
-    return result.label_map, assessment, {"method": "network", "network": used}
+    parameters = {"method": "network", "network": network.identity, "rules": rules_of(network)}
+    return result.label_map, assessment, parameters
