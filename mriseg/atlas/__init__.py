@@ -1,6 +1,6 @@
 """The knee atlas, and how it is carried onto a knee."""
 
-from mriseg.atlas.carry import Carried, OnSurface, carry, rigid_residual, values_at
+from mriseg.atlas.carry import Carried, OnSurface, RigidLay, carry, lay_rigid, values_at
 from mriseg.atlas.model import LATERAL, MEDIAL, BoneAtlas, load_atlas
 from mriseg.atlas.parameters import AtlasParameters, FitParameters
 
@@ -12,8 +12,9 @@ __all__ = [
     "Carried",
     "FitParameters",
     "OnSurface",
+    "RigidLay",
     "carry",
+    "lay_rigid",
     "load_atlas",
-    "rigid_residual",
     "values_at",
 ]

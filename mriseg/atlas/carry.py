@@ -53,6 +53,23 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RigidLay:
+    """The atlas laid onto one bone by size and place alone.
+
+    Parameters
+    ----------
+    vertices_mm : array, (V, 3)
+        Atlas vertices after the fit, RAS mm of the bone.
+    residual_mm : float
+        Root mean square distance to the bone where cartilage is expected. It runs along the normals of the bone, so
+        that the size of its triangles does not count, and ends at 6 mm a vertex.
+    """
+
+    vertices_mm: FloatArray
+    residual_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OnSurface:
     """Atlas values at each of V vertices of a bone surface; see :class:`BoneAtlas`."""
 
@@ -71,8 +88,8 @@ def carry(atlas: BoneAtlas, bone: Bone, surface: Surface, parameters: AtlasParam
     return _judge(atlas, bone, laid, parameters)
 
 
-def rigid_residual(atlas: BoneAtlas, bone: Bone, surface: Surface, parameters: AtlasParameters = DEFAULTS) -> float:
-    """Root mean square distance in mm of a bone to the atlas after a similarity fit alone, capped at each point."""
+def lay_rigid(atlas: BoneAtlas, bone: Bone, surface: Surface, parameters: AtlasParameters = DEFAULTS) -> RigidLay:
+    """Lay the atlas onto a (coarse) surface of a bone by a similarity alone, and say how far off it stays."""
     goal = target(surface)
     matrix = fit_similarity(
         atlas.surface,
@@ -80,11 +97,15 @@ def rigid_residual(atlas: BoneAtlas, bone: Bone, surface: Surface, parameters: A
         _start(atlas, bone, surface, parameters),
         weight=np.ones(len(atlas.coverage)),
         steps=parameters.fit.side_steps,
+        stride=parameters.fit.side_stride,
         parameters=parameters.fit,
     )
-    points = apply_affine(matrix, atlas.surface.vertices_mm[atlas.coverage > parameters.side_coverage])
-    distance, _ = goal.tree.query(points)
-    return float(np.sqrt(np.mean(np.minimum(distance, parameters.side_cap_mm) ** 2)))
+    points, cap = apply_affine(matrix, atlas.surface.vertices_mm), parameters.side_cap_mm
+    apart, near = map(np.asarray, goal.tree.query(points))
+    along = np.abs(np.einsum("ij,ij->i", points - goal.vertices_mm[near], goal.normals[near]))
+    off = np.where(apart < cap, np.minimum(along, cap), cap)
+    expected = atlas.coverage > parameters.side_coverage
+    return RigidLay(vertices_mm=points, residual_mm=float(np.sqrt(np.mean(off[expected] ** 2))))
 
 
 def _start(atlas: BoneAtlas, bone: Bone, surface: Surface, parameters: AtlasParameters) -> FloatArray:

@@ -70,21 +70,23 @@ def fit_similarity(
     *,
     weight: FloatArray,
     steps: int | None = None,
+    stride: int = 1,
     parameters: FitParameters = DEFAULTS,
 ) -> FloatArray:
     """Similarity transform (4, 4) that lays ``template`` onto ``bone``, by trimmed closest points from ``start``.
 
     Closest points are taken both ways: one way alone lets the template shrink. ``weight`` (V,) is the trust in each
-    template vertex, ``steps`` the most that are made. Stops early when nothing moves by ``still_mm``.
+    template vertex, ``steps`` the most that are made; every ``stride``-th vertex is used. Stops early when nothing
+    moves by ``still_mm``.
     """
     matrix = start.copy()
-    normals = vertex_normals(template)
-    open_end = border_vertices(template)
-    bone_points, bone_normals = bone.vertices_mm[::2], bone.normals[::2]
-    previous = np.full_like(template.vertices_mm, np.inf)
+    vertices, weight = template.vertices_mm[::stride], weight[::stride]
+    normals, open_end = vertex_normals(template)[::stride], border_vertices(template)[::stride]
+    bone_points, bone_normals = bone.vertices_mm[:: 2 * stride], bone.normals[:: 2 * stride]
+    previous = np.full_like(vertices, np.inf)
     p = parameters
     for _ in range(p.similarity_steps if steps is None else steps):
-        points = apply_affine(matrix, template.vertices_mm)
+        points = apply_affine(matrix, vertices)
         if np.abs(points - previous).max() < p.still_mm:
             break
         previous = points
@@ -93,7 +95,7 @@ def fit_similarity(
         moving = Target(vertices_mm=points, normals=turned, border=open_end, tree=KDTree(points))
         near, back = _back_pairs(bone_points, bone_normals, moving, p)
         matrix = similarity_of(
-            np.vstack([template.vertices_mm, template.vertices_mm[near]]),
+            np.vstack([vertices, vertices[near]]),
             np.vstack([foot, bone_points]),
             np.concatenate([trust * weight, back * weight[near] * len(points) / len(bone_points)]),
             scales=(p.least_scale, p.most_scale),

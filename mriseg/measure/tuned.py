@@ -183,7 +183,7 @@ class LesionParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceParameters:
-    """Where the shared surface is drawn, and what is taken for a wrong side (``placing.py``, ``fields.py``).
+    """Where the shared surface is drawn (``placing.py``, ``fields.py``).
 
     Parameters
     ----------
@@ -199,11 +199,6 @@ class PlaceParameters:
         Of the crop around a bone that the atlas is fitted to.
     coarse_smoothing : float
         Smoothing of that bone, in units of its spacing.
-    side_spacing_mm : float
-        Spacing of the tibia that the side is judged on.
-    mirrored_ratio : float
-        A mirror image that lies closer to the atlas than this part of the knee's own distance is the wrong side. Real:
-        no map of a right knee is refused.
     """
 
     reach_mm: float = 5.0
@@ -212,8 +207,6 @@ class PlaceParameters:
     margin_mm: float = 4.0
     coarse_margin_mm: float = 3.0
     coarse_smoothing: float = 0.6
-    side_spacing_mm: float = 2.5
-    mirrored_ratio: float = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mriseg.compare.plan import AnalysisPlan
-from mriseg.errors import MrisegError, StudyError
-from mriseg.parameters import changed
+from mriseg.errors import StudyError
+from mriseg.study.measuring_tables import DefectTable, MeasureTable, RegisterTable, Table
 
 
 def _compiles(pattern: str) -> str:
@@ -27,18 +33,22 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _number_or_name(key: object) -> object:
+    """TOML knows keys of text alone: one of digits is a value in a file, any other the name of a segment."""
+    return int(key) if isinstance(key, str) and key.strip().isdecimal() else key
 
 
-class StudyTable(_Table):
+Structure = Annotated[int | str, BeforeValidator(_number_or_name)]
+
+
+class StudyTable(Table):
     """``[study]``: the name of the study."""
 
     id: Identifier
     title: str = ""
 
 
-class VisitTable(_Table):
+class VisitTable(Table):
     """One ``[[visits]]``: its id, its day since baseline and the days it may lie between."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,32}$")]
@@ -52,7 +62,7 @@ class VisitTable(_Table):
         return self
 
 
-class SeriesRule(_Table):
+class SeriesRule(Table):
     """``[series]``: which series of a visit is measured; all given conditions must hold.
 
     ``description`` and ``exclude`` are regular expressions on the series description, as the header has it or as the
@@ -71,7 +81,7 @@ class SeriesRule(_Table):
     max_spacing_mm: float | None = Field(default=None, gt=0)
 
 
-class NetworkTable(_Table):
+class NetworkTable(Table):
     """``[segment.network]``: what the network of ``[segment] onnx`` expects; see :class:`mriseg.segment.NetworkSpec`.
 
     ``labels`` maps its output channels to mriseg's labels.
@@ -90,16 +100,16 @@ class NetworkTable(_Table):
     rules: tuple[str, ...] | None = None
 
 
-class SegmentTable(_Table):
+class SegmentTable(Table):
     """``[segment]``: where label maps come from.
 
     ``readers`` takes them from ``masks/``; ``network`` runs the shipped network, or the ONNX file ``onnx`` (a path from
     the study folder), which ``network`` or a JSON file beside it describes. A mask in ``masks/`` always goes before the
-    network. ``labels`` maps values of the readers' files to mriseg's.
+    network. ``labels`` maps values of the readers' files, or names of their segments, to mriseg's.
     """
 
     method: Literal["readers", "network"] = "network"
-    labels: dict[int, Annotated[int, Field(ge=0, le=6)]] | None = None
+    labels: dict[Structure, Annotated[int, Field(ge=0, le=6)]] | None = None
     onnx: Path | None = None
     network: NetworkTable | None = None
 
@@ -110,78 +120,25 @@ class SegmentTable(_Table):
         return self
 
 
-class DefectTable(_Table):
-    """``[defects]``: what counts as a lesion, and which change of one is none."""
-
-    min_area_mm2: float = Field(default=5.0, gt=0)
-    partial_depth_pct: float = Field(default=28.0, gt=0, lt=100)
-    stable_mm2: float = Field(default=5.0, ge=0)
-    stable_fraction: float = Field(default=0.10, ge=0, lt=1)
-
-
-class MeasureTable(_Table):
-    """``[measure]``: ``band_pct`` ends the weight-bearing femur, in percent from notch to posterior end.
-
-    ``rim_mm`` is the width under which uncovered bone along the edge is no loss, ``central_fraction`` the part of a
-    tibial plate that is its centre. ``tuned`` changes any other number of the measurement, by its dotted name.
-    """
-
-    band_pct: float = Field(default=75.0, ge=20, lt=100)
-    rim_mm: float = Field(default=2.5, ge=0)
-    central_fraction: float = Field(default=0.20, gt=0, lt=1)
-    tuned: dict[str, float] = {}
-
-    @field_validator("tuned")
-    @classmethod
-    def _known(cls, values: dict[str, float]) -> dict[str, float]:
-        if values:
-            from mriseg.measure import MeasureParameters  # only where a study asks for it: it loads much
-
-            _try(MeasureParameters(), values)
-        return values
-
-
-class RegisterTable(_Table):
-    """``[register]``: ``tuned`` changes any number of the registration, by its dotted name."""
-
-    tuned: dict[str, float] = {}
-
-    @field_validator("tuned")
-    @classmethod
-    def _known(cls, values: dict[str, float]) -> dict[str, float]:
-        if values:
-            from mriseg.register import RegisterSettings
-
-            _try(RegisterSettings(), values)
-        return values
-
-
-def _try(parameters: object, values: Mapping[str, float]) -> None:
-    try:
-        changed(parameters, values)
-    except MrisegError as error:
-        raise ValueError(str(error)) from error
-
-
 StepName = Literal["convert", "segment", "register", "measure", "page"]
 LIMITS_MIN: Mapping[StepName, float] = {"convert": 30, "segment": 120, "register": 60, "measure": 60, "page": 30}
 
 
-class RunTable(_Table):
+class RunTable(Table):
     """``[run]``: how a run deals with its steps; no result depends on it.
 
     ``limit_min`` gives the minutes after which a step counts as hanging and is ended, which is a failure of that step.
     The defaults are some twenty times what a step takes on a 0.36 mm series with one thread.
     """
 
-    limit_min: dict[StepName, Annotated[float, Field(gt=0)]] = {}
+    limit_min: dict[StepName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     def limit_of(self, step: str) -> float:
         """Limit of one step, minutes."""
         return next(m for known in (self.limit_min, LIMITS_MIN) for name, m in known.items() if name == step)
 
 
-class StudyConfig(_Table):
+class StudyConfig(Table):
     """The whole of ``study.toml``."""
 
     study: StudyTable

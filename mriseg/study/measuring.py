@@ -35,6 +35,7 @@ def measure_patient_maps(patient: Patient, parameters: MeasureParameters) -> Mea
         [from_json(read_json(patient.registration_path(v))) for v in visits[1:]],
         side=patient.side,
         parameters=parameters,
+        side_checked=True,  # with the label map, where visits.tsv may settle it
     )
 
 

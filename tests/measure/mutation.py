@@ -18,7 +18,6 @@ from knees import registration, true_motion
 # Numbers for which half more tells nothing, with the reason: these are tried instead.
 TELLING = {
     "band_pct": 60.0,  # at most 100
-    "place.mirrored_ratio": 3.0,  # a sound knee is refused
     "atlas.fit.smoothing_mm": (24.0, 16.0),
     "atlas.good_residual_mm": 0.01,  # limits that a good fit keeps: a stricter one has to bite
     "atlas.failed_residual_mm": 0.01,
