@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from mriseg.atlas.fit import Fit, fit, fit_similarity, target
-from mriseg.atlas.model import BoneAtlas
+from mriseg.atlas.model import LATERAL, MEDIAL, BoneAtlas
 from mriseg.atlas.parameters import AtlasParameters
 from mriseg.geometry import apply_affine
 from mriseg.surfaces import Surface, vertex_normals
@@ -128,7 +128,9 @@ def values_at(
         coverage=_mean(atlas.coverage[near], weight),
         footprint=_mean(atlas.footprint[broad], share),
         thickness_mm=_mean(np.where(sound, atlas.thickness_mm, 0.0)[near], weight * (sound[near] + 1e-9)),
-        compartment=np.where(_mean(atlas.compartment[near], weight) > 1.5, 2, 1).astype(np.int64),
+        compartment=np.where(_mean(atlas.compartment[near], weight) > 0.5 * (MEDIAL + LATERAL), LATERAL, MEDIAL).astype(
+            np.int64
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from mriseg.anatomy import other, side_of
 from mriseg.errors import MeasurementError
 from mriseg.geometry import to_right_knee
 from mriseg.measure.bone import BoneResult, BoneVisit, measure_bone
-from mriseg.measure.common_space import Pose, in_fixed_order, motion_of
+from mriseg.measure.common_space import PAIR, Pose, in_fixed_order, motion_of
 from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, blank, bone_of, joined, region_values
@@ -172,7 +172,7 @@ def _name_of(number: int, visits: int) -> str:
     """Name of a visit in a note: the library knows no visit ids."""
     if number == 0:
         return "baseline"
-    return "follow-up" if visits == 2 else f"follow-up {number}"
+    return "follow-up" if visits == PAIR else f"follow-up {number}"
 
 
 def _drawn(labels: LabelMap, bone: Bone) -> bool:
