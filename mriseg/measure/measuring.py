@@ -115,9 +115,9 @@ def measure_visits(
 
 
 def _check_side(labels: LabelMap, side: Side) -> None:
-    """Refuse a knee whose three bones are all sure of the other side."""
+    """Refuse a knee where every bone of the map, be it one, is sure of the other side: nobody else has looked."""
     shown = side_of(labels)
-    if shown.contradicts(side):
+    if shown.all_sure_of(other(side)):
         raise MeasurementError(
             f"The label map looks like side {other(side)} but was given as {side}: {shown}. Correct the side, or the "
             "orientation in the file."

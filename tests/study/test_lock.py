@@ -1,4 +1,4 @@
-"""One run at a time, on one computer or several; a lock that nobody holds any more is taken over without anybody's help."""
+"""One run at a time, on one computer or several; a lock that nobody holds any more is taken over without help."""
 
 from __future__ import annotations
 
