@@ -123,28 +123,3 @@ def test_a_correction_of_a_reader_is_kept_and_measured(sample_run: SampleRun, tm
         for t in (before, after)
     ]
     assert volume[1] < 0.8 * volume[0]
-
-
-def test_a_correction_that_cannot_be_read_leaves_no_value_of_the_past(sample_run: SampleRun, tmp_path: Path) -> None:
-    study = tmp_path / "study $(touch hacked)"
-    shutil.copytree(sample_run.study, study)
-    group = study / "derivatives" / "mriseg" / "group"
-    visit = package.open_study(study).visit_ids[1]
-    patient = group.parent / "sub-01"
-    (patient / f"ses-{visit}" / f"sub-01_ses-{visit}_dseg.nii.gz").write_text("saved as something else")
-    assert "sub-01: " in mriseg("lock", study).stderr
-    result = mriseg("run", study)
-    assert result.returncode == 1, result.stdout + result.stderr
-    assert "5 of 6 patients done, 1 failed" in result.stdout
-    for table in (group / "regions.tsv", patient / "sub-01_regions.tsv"):
-        rows = pd.read_csv(table, sep="\t").query("participant_id == 'sub-01'")
-        assert len(rows)
-        assert rows["value"].isna().all()
-        assert set(rows["state"]) == {"failed"}
-    assert "No current values" in (patient / "sub-01.html").read_text(encoding="utf-8")
-    failure = pd.read_csv(group / "failures.tsv", sep="\t").iloc[0]
-    assert (failure["participant_id"], failure["visit"], failure["step"]) == ("sub-01", visit, "segment")
-    assert "not a readable NIfTI file" in failure["reason"]
-    assert mriseg("compare", study, "--allocation", SAMPLE / "allocation.csv").returncode == 0
-    flow = json.loads((group / "comparison.json").read_text())["flow"]["arms"].values()
-    assert sum(arm["analysed"] for arm in flow) == 5
