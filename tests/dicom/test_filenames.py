@@ -102,4 +102,4 @@ def test_a_file_that_is_no_image_is_told_why(tmp_path: Path, caplog: pytest.LogC
     (tmp_path / "a.dcm").write_bytes(b"abcd")
     result = CliRunner().invoke(app, ["convert", str(tmp_path / "a.dcm"), str(tmp_path / "out")])
     assert result.exit_code == 1
-    assert "the mark DICM at byte 128 is missing" in caplog.text
+    assert "neither the mark DICM at byte 128 nor DICOM elements at its start, but text" in caplog.text
