@@ -26,7 +26,7 @@ import numpy as np
 from segmenter_images import Case, kept_case, knees_of, plate_figures
 from segmenter_lesions import judged_visits, lesion_summary
 from segmenter_peer import peer
-from segmenter_planted import kept_planted
+from segmenter_planted import VISITS, kept_planted
 from segmenter_scores import dice, mean_scores, plate_summary, spread, surface_distance_mm
 
 from mriseg.nifti import read_volume, write_volume
@@ -37,7 +37,6 @@ from mriseg.types import Bone, Label, Side, Volume
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("lesions", "accuracy", "repeats", "echoes", "speed", "peer")
-LESION_KINDS = ("dess", "spgr", "tse-fs")
 FIRST = {"dess": 6, "spgr": 6, "tse-fs": 6, "random": 2, "stack": 2}  # knees of each kind unless --knees says otherwise
 Row = dict[str, Any]
 
@@ -77,7 +76,7 @@ def lesions(arguments: argparse.Namespace, network: Network) -> list[Row]:
     """Denuded area, its change and single lesions in planted knees; each row is kept at once."""
     grades = grades_of(arguments.data / "labels" / "labels.tsv")
     rows: list[Row] = []
-    for kind in (k for k in arguments.kinds if k in LESION_KINDS):
+    for kind in (k for k in arguments.kinds if k in VISITS):
         for knee in arguments.chosen[: arguments.knees]:
             cases = kept_planted(arguments.images, arguments.data / "labels", knee, kind)
             if not arguments.prepare:

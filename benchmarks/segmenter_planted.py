@@ -29,7 +29,11 @@ from mriseg.simulate.signal import SEQUENCES, SequenceName, Tissue, signals
 from mriseg.simulate.trial import draw_anatomy
 from mriseg.types import Bone, Grid, LabelMap, RigidTransform, Volume
 
-VISITS = ("free", "baseline", "followup")
+VISITS = {
+    "dess": ("free", "baseline", "followup"),
+    "spgr": ("baseline", "followup"),
+    "tse-fs": ("baseline", "followup"),
+}  # ``free`` of lesions says how many are invented
 AREAS_MM2 = (20.0, 50.0, 100.0, 200.0)
 GROWTH = (1.0, 1.6)  # area at follow-up relative to baseline
 LESIONS = 3  # in one knee
@@ -58,7 +62,7 @@ class Planted:
 def kept_planted(folder: Path, labels: Path, knee: str, kind: str) -> dict[str, Planted]:
     """Simulate the visits of one knee, once: they are kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {visit: folder / f"{knee}_{kind}_lesions-{visit}.json" for visit in VISITS}
+    paths = {visit: folder / f"{knee}_{kind}_lesions-{visit}.json" for visit in VISITS[kind]}
     if not all(path.exists() for path in paths.values()):
         shape = reorient(read_label_map(labels / f"{knee}_side-R_dseg.nii.gz"))
         for visit, case in visits_of(shape, knee, kind).items():
@@ -77,7 +81,7 @@ def _read(path: Path) -> Planted:
 
 
 def visits_of(labels: LabelMap, name: str, kind: str) -> dict[str, Planted]:
-    """Draw a knee without lesions, with lesions, and with grown ones, bones moved and the leg laid anew.
+    """Draw a knee without lesions, with lesions, and with grown ones, its bones moved and the leg laid anew.
 
     Knee, lesions and motion are the same in every sequence; coil and noise are not.
     """
@@ -91,7 +95,7 @@ def visits_of(labels: LabelMap, name: str, kind: str) -> dict[str, Planted]:
     poses: Mapping[str, Pose] = {"free": still, "baseline": still, "followup": moved}
     cuts = {"free": (), "baseline": tuple(a for a, _ in pairs), "followup": tuple(b for _, b in pairs)}
     result = {}
-    for visit in VISITS:
+    for visit in VISITS[kind]:
         scene = Scene(knee=knee, pose=poses[visit], defects=cuts[visit], anatomy=anatomy)
         image, truth = acquired(scene, labels.grid, kind, noise)
         lesions = tuple(_lesion(d, surfaces[d.bone], poses[visit]) for d in cuts[visit])
@@ -104,10 +108,11 @@ def plant(
 ) -> list[tuple[PlantedDefect, PlantedDefect]]:
     """Lesions to the bone at both visits; sizes and fillings take turns over the knees. Some find no room."""
     pairs: list[tuple[PlantedDefect, PlantedDefect]] = []
+    plates = rng.permutation(PLATES)
     for n in range(LESIONS):
         area, filling = AREAS_MM2[(turn + n) % len(AREAS_MM2)], list(Filling)[(turn + n) % len(Filling)]
         areas, avoid = (area, area * rng.uniform(*GROWTH)), tuple(after for _, after in pairs)
-        for plate in rng.permutation(PLATES).tolist():
+        for plate in np.roll(plates, -n).tolist():
             try:
                 pair = place_defect(
                     surfaces[bone_of(plate)], plate, areas_mm2=areas, depth=1.0, name=f"d{n}", rng=rng, avoid=avoid

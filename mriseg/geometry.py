@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from mriseg.errors import GeometryError
 from mriseg.types import Array, FloatArray, Grid, LabelMap, RigidTransform, Side, Volume
 
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -113,6 +114,55 @@ def crop(image: Image, low: Array, high: Array) -> Image:
     return type(image)(data=data, grid=Grid(shape=data.shape, affine=affine))
 
 
+def placed(label_map: LabelMap, grid: Grid, *, tolerance: float = 0.05) -> LabelMap:
+    """Put a label map on a grid whose voxels it meets: axes are turned, what lies around it is background.
+
+    Nothing is resampled. Background beyond ``grid`` is cut off.
+
+    Parameters
+    ----------
+    label_map : LabelMap
+        On a part of ``grid``, its axes in any order and direction.
+    grid : Grid
+    tolerance : float
+        Largest distance of a voxel centre from one of ``grid``, in voxels.
+
+    Raises
+    ------
+    GeometryError
+        Where voxels lie between those of ``grid``, or labels beyond it.
+    """
+    to_grid = np.linalg.inv(grid.affine) @ label_map.grid.affine
+    turn = np.rint(to_grid[:3, :3])
+    ends = np.array([np.zeros(3), np.array(label_map.grid.shape) - 1.0])
+    exact, snapped = apply_affine(to_grid, ends), ends @ turn.T + np.rint(to_grid[:3, 3])
+    regular = (np.abs(turn).sum(axis=0) == 1).all() and (np.abs(turn).sum(axis=1) == 1).all()
+    if not regular:
+        raise GeometryError(
+            f"the voxels measure {_lengths(label_map.grid.spacing_mm)} mm and those of the image "
+            f"{_lengths(grid.spacing_mm)} mm, or stand askew to them"
+        )
+    if np.abs(exact - snapped).max() > tolerance:
+        off = np.abs((exact - np.rint(exact)) * grid.spacing_mm).max()
+        raise GeometryError(f"the voxels lie up to {off:.3g} mm beside those of the image")
+    axes = np.abs(turn).argmax(axis=1)
+    signs = turn[np.arange(3), axes].astype(int)
+    turned = label_map.data.transpose(axes)[tuple(slice(None, None, sign) for sign in signs)]
+    low = snapped.min(axis=0).astype(int)
+    start, stop = np.maximum(low, 0), np.minimum(low + turned.shape, grid.shape)
+    data = np.zeros(grid.shape, dtype=np.uint8)
+    if (stop > start).all():
+        inner = tuple(slice(a - o, b - o) for a, b, o in zip(start, stop, low, strict=True))
+        data[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = turned[inner]
+    if beyond := int(np.count_nonzero(turned) - np.count_nonzero(data)):
+        raise GeometryError(f"{beyond} of its {np.count_nonzero(turned)} labelled voxels lie beyond the image")
+    return LabelMap(data=data, grid=grid)
+
+
+def _lengths(lengths_mm: FloatArray) -> str:
+    return " x ".join(f"{value:.4g}" for value in lengths_mm)
+
+
 def thin(image: Image, spacing_mm: float) -> Image:
     """Keep every n-th voxel along each axis, where n of them are still no longer than ``spacing_mm``."""
     i, j, k = (max(1, int(spacing_mm / own + 1e-6)) for own in image.grid.spacing_mm)
@@ -149,12 +199,12 @@ def to_sitk(data: Array, grid: Grid) -> sitk.Image:
 
 
 def from_sitk(image: sitk.Image) -> tuple[Array, Grid]:
-    """Return data (I, J, K) and grid (RAS) of a SimpleITK image."""
-    data = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
+    """Return data (I, J, K), or (I, J, K, C) with C values a voxel, and grid (RAS) of a SimpleITK image."""
+    data = np.swapaxes(sitk.GetArrayFromImage(image), 0, 2)
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    return data, Grid(shape=data.shape, affine=RAS_LPS @ affine)
+    return data, Grid(shape=data.shape[:3], affine=RAS_LPS @ affine)
 
 
 def to_sitk_transform(transform: RigidTransform) -> sitk.AffineTransform:

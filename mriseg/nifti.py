@@ -15,11 +15,26 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from mriseg.errors import GeometryError, SegmentationError
+from mriseg.errors import GeometryError
 from mriseg.files import replacing
-from mriseg.types import Array, Grid, Label, LabelMap, Volume, distinct
+from mriseg.headers import believed_grid, refuse_oversized
+from mriseg.structures import labels_of
+from mriseg.types import Array, Grid, LabelMap, Volume
 
 SLAB = 16
+UNIT_MM: Mapping[str, float] = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+PACKED = {".gz", ".bz2", ".zst"}
+UNREADABLE = (
+    ImageFileError,
+    HeaderDataError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    MemoryError,
+    WrapStructError,
+    zlib.error,
+)
 GZIP = b"\x1f\x8b"
 
 
@@ -46,11 +61,7 @@ def read_grid(path: Path) -> Grid:
     GeometryError
         As :func:`read_volume`.
     """
-    try:
-        image = nib.load(path)
-        return Grid(shape=image.shape[:3], affine=image.affine)
-    except (FileNotFoundError, ImageFileError, OSError, EOFError, ValueError, zlib.error, GeometryError) as error:
-        raise GeometryError(f"{path.name}: not a readable 3D NIfTI file.") from error
+    return _grid_of(path, _open(path))
 
 
 def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> LabelMap:
@@ -61,8 +72,8 @@ def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> Label
     path : Path
         A file of whole numbers.
     values : mapping, optional
-        Value in the file -> :class:`Label` value or 0. Values outside of it must already be labels. None keeps the
-        file's values, with 7, 8, 9 (lesion inside femur, tibia, patella) counted as bone.
+        Value in the file -> :class:`Label` value or 0; values outside of it are as in
+        :func:`mriseg.structures.labels_of`.
 
     Raises
     ------
@@ -72,32 +83,7 @@ def read_label_map(path: Path, values: Mapping[int, int] | None = None) -> Label
         As :func:`read_volume`.
     """
     data, grid = _read(path)
-    whole = _whole_numbers(data, path.name)
-    mapping = LESIONS_ARE_BONE if values is None else values
-    found = distinct(whole)
-    unknown = [v for v in found if v not in mapping and v not in {0, *Label}]
-    if unknown:
-        raise SegmentationError(
-            f"{path.name}: found the label values {unknown}, expected 0 to {max(Label)}. "
-            "Map them in [segment.labels] of study.toml."
-        )
-    label_of = np.zeros(found[-1] - found[0] + 1, dtype=np.uint8)
-    for value in found:
-        label_of[value - found[0]] = mapping.get(value, value)
-    return LabelMap(data=label_of[whole - found[0]] if found[0] else label_of[whole], grid=grid)
-
-
-def _whole_numbers(data: Array, name: str) -> Array:
-    """Return ``data`` as integers; an error where it holds fractions or NaN."""
-    if data.dtype.kind in "iub":
-        return data
-    whole = np.rint(data)
-    if not np.isfinite(data).all() or np.abs(data - whole).max(initial=0) > 1e-3:
-        raise SegmentationError(f"{name}: a label map needs whole numbers, found fractions or NaN.")
-    return whole.astype(np.int64)
-
-
-LESIONS_ARE_BONE: Mapping[int, int] = {7: Label.FEMUR, 8: Label.TIBIA, 9: Label.PATELLA}
+    return LabelMap(data=labels_of(data, path.name, values), grid=grid)
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -133,21 +119,50 @@ def is_cut_short(path: Path) -> bool:
 
 
 def _read(path: Path) -> tuple[Array, Grid]:
+    image = _open(path)
+    file = Path(image.file_map["image"].filename or path)
+    packed = file.suffix in PACKED
+    refuse_oversized(path.name, image.shape, image.dataobj.dtype.itemsize, file.stat().st_size, packed=packed)
+    grid = _grid_of(path, image)
+    try:
+        return np.asarray(image.dataobj).reshape(grid.shape), grid
+    except UNREADABLE as error:
+        raise _unreadable(path) from error
+
+
+def _open(path: Path) -> nib.Nifti1Pair:
+    """Header of a NIfTI file; other formats that nibabel knows have other rules for place and unit."""
     try:
         image = nib.load(path)
-        data = np.asarray(image.dataobj)
     except FileNotFoundError as error:
         raise GeometryError(f"{path.name}: no such file.") from error
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise GeometryError(f"{path.name}: not a readable NIfTI file (truncated or another format).") from error
-    while data.ndim > 3 and data.shape[-1] == 1:
-        data = data[..., 0]
-    if data.ndim != 3:
-        raise GeometryError(f"{path.name}: expected a 3D image, found shape {data.shape}.")
-    try:
-        return data, Grid(shape=data.shape, affine=image.affine)
-    except GeometryError as error:
-        raise GeometryError(f"{path.name}: {error}") from error
+    except UNREADABLE as error:
+        raise _unreadable(path) from error
+    if not isinstance(image, nib.Nifti1Pair):
+        raise _unreadable(path)
+    return image
+
+
+def _grid_of(path: Path, image: nib.Nifti1Pair) -> Grid:
+    """Grid in mm of a header that says where the image lies."""
+    shape = tuple(int(n) for n in image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        raise GeometryError(f"{path.name}: expected a 3D image, found shape {shape}.")
+    header = image.header
+    if not header["qform_code"] and not header["sform_code"]:
+        raise GeometryError(
+            f"{path.name}: its header does not say how the image lies (sform and qform are unset), so left and right "
+            "are unknown. Convert the DICOM again, or save the file with its orientation."
+        )
+    unit = header.get_xyzt_units()[0]
+    affine = np.diag([UNIT_MM[unit]] * 3 + [1.0]) @ image.affine
+    return believed_grid(path.name, shape, affine, unit="none, taken as mm" if unit == "unknown" else unit)
+
+
+def _unreadable(path: Path) -> GeometryError:
+    return GeometryError(f"{path.name}: not a readable NIfTI file (truncated or another format).")
 
 
 def _write(path: Path, data: Array, grid: Grid) -> None:

@@ -1,6 +1,6 @@
 """The knee atlas, and how it is carried onto a knee."""
 
-from mriseg.atlas.carry import Carried, OnSurface, carry, rigid_residual, values_at
+from mriseg.atlas.carry import Carried, OnSurface, RigidLay, carry, lay_rigid, values_at
 from mriseg.atlas.model import LATERAL, MEDIAL, BoneAtlas, load_atlas
 
 __all__ = [
@@ -9,8 +9,9 @@ __all__ = [
     "BoneAtlas",
     "Carried",
     "OnSurface",
+    "RigidLay",
     "carry",
+    "lay_rigid",
     "load_atlas",
-    "rigid_residual",
     "values_at",
 ]

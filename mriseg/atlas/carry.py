@@ -17,6 +17,8 @@ GOOD_BEND_MM, FAILED_BEND_MM = 2.5, 4.5  # of the atlas beyond size and place; k
 LEAST_SEEN = 0.3
 JOINT_END = {Bone.FEMUR: -1.0, Bone.TIBIA: 1.0, Bone.PATELLA: 0.0}
 JOINT_DEPTH_MM = 25.0
+FARTHEST_MM = 6.0
+RIGID_STRIDE = 3  # seven numbers are well held by a third of the points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +56,23 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RigidLay:
+    """The atlas laid onto one bone by size and place alone.
+
+    Parameters
+    ----------
+    vertices_mm : array, (V, 3)
+        Atlas vertices after the fit, RAS mm of the bone.
+    residual_mm : float
+        Root mean square distance to the bone where cartilage is expected. It runs along the normals of the bone, so
+        that the size of its triangles does not count, and ends at 6 mm a vertex.
+    """
+
+    vertices_mm: FloatArray
+    residual_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OnSurface:
     """Atlas values at each of V vertices of a bone surface; see :class:`BoneAtlas`."""
 
@@ -70,15 +89,22 @@ def carry(atlas: BoneAtlas, bone: Bone, surface: Surface) -> Carried:
     return _judge(atlas, bone, fit(atlas.surface, goal, _start(atlas, bone, surface), weight=weight))
 
 
-def rigid_residual(atlas: BoneAtlas, bone: Bone, surface: Surface) -> float:
-    """Root mean square distance in mm of a bone to the atlas after a similarity fit alone, capped at 6 mm a point."""
+def lay_rigid(atlas: BoneAtlas, bone: Bone, surface: Surface) -> RigidLay:
+    """Lay the atlas onto a (coarse) surface of a bone by a similarity alone, and say how far off it stays."""
     goal = target(surface)
     matrix = fit_similarity(
-        atlas.surface, goal, _start(atlas, bone, surface), weight=np.ones(len(atlas.coverage)), steps=25
+        atlas.surface,
+        goal,
+        _start(atlas, bone, surface),
+        weight=np.ones(len(atlas.coverage)),
+        steps=25,
+        stride=RIGID_STRIDE,
     )
-    points = atlas.surface.vertices_mm[atlas.coverage > 0.2] @ matrix[:3, :3].T + matrix[:3, 3]
-    distance, _ = goal.tree.query(points)
-    return float(np.sqrt(np.mean(np.minimum(distance, 6.0) ** 2)))
+    points = atlas.surface.vertices_mm @ matrix[:3, :3].T + matrix[:3, 3]
+    apart, near = map(np.asarray, goal.tree.query(points))
+    along = np.abs(np.einsum("ij,ij->i", points - goal.vertices_mm[near], goal.normals[near]))
+    off = np.where(apart < FARTHEST_MM, np.minimum(along, FARTHEST_MM), FARTHEST_MM)
+    return RigidLay(vertices_mm=points, residual_mm=float(np.sqrt(np.mean(off[atlas.coverage > 0.2] ** 2))))
 
 
 def _start(atlas: BoneAtlas, bone: Bone, surface: Surface) -> FloatArray:

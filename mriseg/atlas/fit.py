@@ -66,20 +66,20 @@ def target(surface: Surface) -> Target:
 
 
 def fit_similarity(
-    template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray, steps: int = 100
+    template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray, steps: int = 100, stride: int = 1
 ) -> FloatArray:
     """Similarity transform (4, 4) that lays ``template`` onto ``bone``, by trimmed closest points from ``start``.
 
     Closest points are taken both ways: one way alone lets the template shrink. ``weight`` (V,) is the trust in each
-    template vertex. Stops early when nothing moves by ``STILL_MM``.
+    template vertex; every ``stride``-th vertex is used. Stops early when nothing moves by ``STILL_MM``.
     """
     matrix = start.copy()
-    normals = vertex_normals(template)
-    open_end = border_vertices(template)
-    bone_points, bone_normals = bone.vertices_mm[::2], bone.normals[::2]
-    previous = np.full_like(template.vertices_mm, np.inf)
+    vertices, weight = template.vertices_mm[::stride], weight[::stride]
+    normals, open_end = vertex_normals(template)[::stride], border_vertices(template)[::stride]
+    bone_points, bone_normals = bone.vertices_mm[:: 2 * stride], bone.normals[:: 2 * stride]
+    previous = np.full_like(vertices, np.inf)
     for _ in range(steps):
-        points = _apply(matrix, template.vertices_mm)
+        points = _apply(matrix, vertices)
         if np.abs(points - previous).max() < STILL_MM:
             break
         previous = points
@@ -88,7 +88,7 @@ def fit_similarity(
         moving = Target(vertices_mm=points, normals=turned, border=open_end, tree=KDTree(points))
         near, back = _back_pairs(bone_points, bone_normals, moving)
         matrix = similarity_of(
-            np.vstack([template.vertices_mm, template.vertices_mm[near]]),
+            np.vstack([vertices, vertices[near]]),
             np.vstack([foot, bone_points]),
             np.concatenate([trust * weight, back * weight[near] * len(points) / len(bone_points)]),
         )

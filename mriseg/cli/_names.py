@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,9 @@ ShowNames = Annotated[
 ]
 
 
-def say_names(text: str, dicom: Path) -> None:
-    """Print the true names of the files and folders below ``dicom`` that are marks in ``text``."""
+def say_names(text: str, dicom: Path, others: Iterable[Path] = ()) -> None:
+    """Print the true names of files and folders below ``dicom``, or of ``others``, that are marks in ``text``."""
     from mriseg.dicom import find_files, names_behind
 
-    for mark, name in names_behind(text, find_files(dicom)[0]).items():
+    for mark, name in names_behind(text, [*find_files(dicom)[0], *others]).items():
         typer.echo(f"{mark} is {name}")

@@ -14,7 +14,7 @@ def command(
     study: Annotated[Path, typer.Argument(help="Study folder.")],
     show_names: ShowNames = False,
 ) -> None:
-    """List what a study holds and everything that deviates: missing visits, sides, protocol, dates. Measures nothing.
+    """List what a study holds and what deviates: missing visits, sides, protocol, dates, masks. Measures nothing.
 
     Writes derivatives/mriseg/group/inventory.tsv and exits 1 where something blocks.
 
@@ -31,9 +31,11 @@ def command(
     from mriseg.study import group, open_study
     from mriseg.study.findings import alike
     from mriseg.study.inventory_cache import study_inventory
+    from mriseg.study.mask_files import mask_files
+    from mriseg.study.mask_findings import with_masks
 
     opened = open_study(study)
-    inventory = study_inventory(opened, anew=True)
+    inventory = with_masks(opened, study_inventory(opened, anew=True))
     group.write_inventory(opened, inventory)
     colour = {"block": "red", "warn": "yellow", "note": "dim"}
     table = Table(box=None, pad_edge=False)
@@ -47,6 +49,6 @@ def command(
     expected = len(opened.participants) * len(opened.visit_ids)
     typer.echo(f"{len(inventory.chosen)} of {expected} visits have their series; {blocking} findings block.")
     if show_names:
-        say_names(" ".join(f.finding for f in inventory.findings), opened.paths.dicom)
+        say_names(" ".join(f.finding for f in inventory.findings), opened.paths.dicom, mask_files(opened.paths))
     if blocking:
         raise typer.Exit(1)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mriseg.cli._sealing import Source
     from mriseg.compare.result import Comparison
+    from mriseg.study.sealing import Source
 
 
 def command(
@@ -37,11 +37,12 @@ def command(
 
     The [table] part of the plan file names the columns of another reading system (docs/statistics.md).
     """
-    from mriseg.cli._sealing import choose_source, seal_state
+    from mriseg.cli._source import choose_source
     from mriseg.compare.analysis import compare_arms
     from mriseg.compare.joining import open_allocation
     from mriseg.compare.tables import read_table
     from mriseg.files import sha256
+    from mriseg.study.sealing import seal_state
 
     source = choose_source(
         study, table=table, plan=plan, participants=participants, failures=failures, sdc=sdc, out=out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mriseg.cli._sealing import Source
+    from mriseg.study.sealing import Source
 
 
 def command(
@@ -40,7 +40,8 @@ def command(
 
         mriseg lock STUDY --again "sub-07 was corrected by the reader before unblinding"
     """
-    from mriseg.cli._sealing import check_seal, choose_source, set_seal
+    from mriseg.cli._source import choose_source
+    from mriseg.study.sealing import check_seal, set_seal
 
     source = choose_source(
         study,

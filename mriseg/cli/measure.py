@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 def command(
     *,
-    baseline: Annotated[Path, typer.Option(help="Label map of the first visit (NIfTI).", dir_okay=False)],
+    baseline: Annotated[
+        Path, typer.Option(help="Label map of the first visit (NIfTI, NRRD, MHA, SEG).", dir_okay=False)
+    ],
     side: Annotated[Side, typer.Option(help="Which knee the label maps show.")],
     out: Annotated[Path, typer.Option(help="Folder for the tables and surfaces.", file_okay=False)],
     followup: Annotated[Path | None, typer.Option(help="Label map of the later visit.", dir_okay=False)] = None,
@@ -49,14 +51,13 @@ def command(
         raise typer.BadParameter("--baseline-id and --followup-id must differ")
     from mriseg.files import write_text
     from mriseg.measure import MeasureParameters, defects_table, measure, regions_table
-    from mriseg.nifti import read_label_map
     from mriseg.study.surface_files import write_surfaces
 
-    first = read_label_map(baseline)
-    second = read_label_map(followup) if followup else None
+    first = _checked(baseline, side)
+    second = _checked(followup, side) if followup else None
     motion = _motion(first, second, registration)
     parameters = MeasureParameters(band_pct=band_pct, min_area_mm2=min_area_mm2)
-    result = measure(first, second, motion, side=side, parameters=parameters)
+    result = measure(first, second, motion, side=side, parameters=parameters, side_checked=True)
     for note in result.notes:
         log.warning("%s", note)
     visits = (baseline_id, followup_id)[: 1 if second is None else 2]
@@ -66,6 +67,16 @@ def command(
     for name, table in (("regions", regions), ("defects", defects)):
         write_text(out / f"{name}.tsv", table.to_csv(sep="\t", index=False, float_format="%.6g"))
     typer.echo(f"{out}: {len(regions)} figures, {len(defects)} defects")
+
+
+def _checked(path: Path, side: Side) -> LabelMap:
+    """Read a label map that contradicts neither anatomy nor the side; a doubt about the side is logged."""
+    from mriseg.study.masks import read_checked
+
+    label_map, remark = read_checked(path, side)
+    if remark:
+        log.warning("%s", remark)
+    return label_map
 
 
 def _motion(first: LabelMap, second: LabelMap | None, stored: Path | None) -> Registration | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mriseg.types import Side
+
+if TYPE_CHECKING:
+    from mriseg.types import LabelMap
+
+log = logging.getLogger(__name__)
 
 
 def command(
@@ -35,17 +41,27 @@ def command(
     if (baseline_labels is None) != (followup_labels is None):
         raise typer.BadParameter("give both --baseline-labels and --followup-labels, or none of them")
     from mriseg.files import write_json
-    from mriseg.nifti import read_label_map, read_volume
+    from mriseg.nifti import read_volume
     from mriseg.register import register, to_json
 
     registration = register(
         read_volume(baseline),
         read_volume(followup),
-        baseline_labels=read_label_map(baseline_labels) if baseline_labels else None,
-        followup_labels=read_label_map(followup_labels) if followup_labels else None,
+        baseline_labels=_checked(baseline_labels, side) if baseline_labels else None,
+        followup_labels=_checked(followup_labels, side) if followup_labels else None,
     )
     write_json(out, {"side": side.value, **to_json(registration)})
     for bone, result in registration.bones.items():
         typer.echo(f"{bone}: {result.verdict}" + (f" ({'; '.join(result.reasons)})" if result.reasons else ""))
     if any(result.verdict == "failed" for result in registration.bones.values()):
         raise typer.Exit(1)
+
+
+def _checked(path: Path, side: Side) -> LabelMap:
+    """Read a label map that contradicts neither anatomy nor the side; a doubt about the side is logged."""
+    from mriseg.study.masks import read_checked
+
+    label_map, remark = read_checked(path, side)
+    if remark:
+        log.warning("%s", remark)
+    return label_map

@@ -80,9 +80,11 @@ def _summary(plan: Plan) -> str:
 
 def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
     from rich.console import Console
+    from rich.markup import escape
 
     from mriseg.report.study_pages import write_pages
     from mriseg.study.lock import run_lock
+    from mriseg.study.mask_findings import mask_findings
     from mriseg.study.runner import Run
 
     console = Console(stderr=True, soft_wrap=True)
@@ -90,6 +92,9 @@ def _run(study: Study, options: RunOptions) -> tuple[PatientOutcome, ...]:
         run = Run(study=study, options=options, inherit=(handle,))
         with console.status("Looking at images and outputs ..."):
             plan = run.plan()
+        for finding in mask_findings(study):
+            if finding.severity == "warn":
+                console.print(f"[yellow]{escape(finding.finding)}[/]")
         console.print(_summary(plan))
         if plan.steps:
             _with_progress(run, plan, console)

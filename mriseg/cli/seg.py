@@ -9,7 +9,7 @@ import typer
 
 
 def command(
-    labels: Annotated[Path, typer.Argument(help="Label map (.nii, .nii.gz) or DICOM SEG (.dcm).", exists=True)],
+    labels: Annotated[Path, typer.Argument(help="Label map (NIfTI, NRRD, MHA) or DICOM SEG (.dcm).", exists=True)],
     out: Annotated[Path, typer.Argument(help="DICOM SEG (.dcm) or label map (.nii.gz) to write.", dir_okay=False)],
     source: Annotated[Path, typer.Option(help="DICOM of the series that the labels lie on.", exists=True)],
     manual: Annotated[bool, typer.Option("--manual", help="A reader drew or corrected the labels.")] = False,
@@ -25,14 +25,15 @@ def command(
         mriseg seg reader.dcm sub-01_dseg.nii.gz --source dicom/sub-01/dess
     """
     from mriseg.dicom import matching_volume, read_seg, scan, write_seg
-    from mriseg.nifti import read_label_map, write_label_map
+    from mriseg.nifti import write_label_map
+    from mriseg.study.masks import read_mask
 
     to_dicom = out.suffix.lower() == ".dcm"
     if to_dicom == (labels.suffix.lower() == ".dcm"):
-        raise typer.BadParameter("one of the two files must end in .dcm, the other in .nii or .nii.gz.")
+        raise typer.BadParameter("one of the two files must end in .dcm, the other be a label map.")
     found = scan(source)
     if to_dicom:
-        label_map = read_label_map(labels)
+        label_map = read_mask(labels)
         write_seg(out, label_map, matching_volume(found, label_map.grid), manual=manual)
     else:
         write_label_map(out, read_seg(labels, matching_volume(found, read_seg(labels).grid).stack.grid))

@@ -1,7 +1,6 @@
 """DICOM in and out: folders to volumes, de-identification, DICOM SEG."""
 
 from mriseg.dicom.account import Account, alike, listed
-from mriseg.dicom.anatomy import side_from_anatomy
 from mriseg.dicom.archives import archive_of
 from mriseg.dicom.deidentify import Deidentified, deidentify
 from mriseg.dicom.export import export, export_all, write_checked
@@ -49,7 +48,6 @@ __all__ = [
     "read_seg",
     "scan",
     "shown",
-    "side_from_anatomy",
     "sidecar",
     "uid_mark",
     "write_checked",

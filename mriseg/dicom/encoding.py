@@ -37,7 +37,12 @@ GROUPS = range(0x0004, 0x0041)  # of the first element of an image; 0008 but for
 WIDE = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 KNOWN = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 UNDEFINED = 0xFFFFFFFF
-PLAIN = {(False, "<"): ImplicitVRLittleEndian, (True, "<"): ExplicitVRLittleEndian, (True, ">"): ExplicitVRBigEndian}
+PLAIN: dict[tuple[bool, str], str] = {
+    (False, "<"): ImplicitVRLittleEndian,
+    (True, "<"): ExplicitVRLittleEndian,
+    (True, ">"): ExplicitVRBigEndian,
+}
+HOW = {str(uid): how for how, uid in PLAIN.items()}
 
 
 class HostileFileError(DicomError):
@@ -87,7 +92,7 @@ def true_view(file: BinaryIO, *, limit: int, syntax: str | None = None) -> Binar
 
 def _unusable_charset(data: bytes, start: int, syntax: str) -> tuple[int, int] | None:
     """Return where a SpecificCharacterSet lies that no program can look up, because zeros are within its name."""
-    how = {uid: how for how, uid in PLAIN.items()}.get(UID(syntax), (True, "<"))
+    how = HOW.get(syntax, (True, "<"))
     for tag, _, at, length in islice(_elements(data, start, *how), ELEMENTS):
         if tag == CHARSET and at + length <= len(data):
             return (at, at + length) if b"\0" in data[at : at + length].rstrip(b"\0 ") else None
@@ -149,14 +154,14 @@ def _encoding(data: bytes, size: int, declared: str) -> str | None:
 
     What the file says counts as long as the bytes bear it out.
     """
-    says = {uid: how for how, uid in PLAIN.items()}.get(UID(declared), (True, "<"))
+    says = HOW.get(declared, (True, "<"))
     if declared != DeflatedExplicitVRLittleEndian and _makes_sense(data, size, *says):
         return declared or PLAIN[says]
     fitting = [PLAIN[how] for how in PLAIN if _makes_sense(data, size, *how)]
     if fitting and (not declared or declared in (*PLAIN.values(), DeflatedExplicitVRLittleEndian)):
         return fitting[0]
     if fitting:
-        raise DamagedError(f"the header is written as {fitting[0].name}, the file says {syntax_name(declared)}.")
+        raise DamagedError(f"the header is written as {UID(fitting[0]).name}, the file says {syntax_name(declared)}.")
     if declared == DeflatedExplicitVRLittleEndian or _window(data):
         return None
     raise DamagedError(f"damaged: the data follow no encoding of DICOM; the file says {syntax_name(declared)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from mriseg.dicom.values import text
-from mriseg.errors import DicomError, SegmentationError
+from mriseg.errors import DicomError
+from mriseg.structures import label_of_segment
 from mriseg.types import Label
 
 if TYPE_CHECKING:
@@ -52,18 +54,23 @@ def describe_segment(hd: Any, number: int, label: Label, manual: bool) -> highdi
     )
 
 
-def labels_of(segmentation: Any) -> dict[int, Label]:
-    """Say which structure each segment is, by its codes, or else by its name."""
-    found = {int(s.SegmentNumber): _label(s) for s in segmentation.SegmentSequence}
-    unknown = [number for number, label in found.items() if label is None]
-    if unknown:
-        raise SegmentationError(
-            f"segments {unknown} are no known bone or cartilage of the knee; say which label they have."
-        )
-    return {number: label for number, label in found.items() if label is not None}
+def labels_of(segmentation: Any, declared: Mapping[int | str, int], name: str) -> dict[int, int]:
+    """Say which structure each segment is (0: not measured), by its codes, or else by its name or a declaration.
+
+    Raises
+    ------
+    SegmentationError
+        Where a segment of the file ``name`` is no known structure.
+    """
+    found = {}
+    for segment in segmentation.SegmentSequence:
+        number, coded = int(segment.SegmentNumber), _coded(segment)
+        said = text(segment.get("SegmentLabel"))
+        found[number] = coded if coded is not None else label_of_segment(said, number, declared, name)
+    return found
 
 
-def _label(segment: Dataset) -> Label | None:
+def _coded(segment: Dataset) -> Label | None:
     kind = _code(segment, "SegmentedPropertyTypeCodeSequence")
     region = _code(segment, "AnatomicRegionSequence")
     for bone, code in BONES.items():
@@ -71,8 +78,7 @@ def _label(segment: Dataset) -> Label | None:
             return bone
         if kind == codes.SCT.Cartilage.value and region == code.value:
             return Label(bone + 1)
-    name = text(segment.get("SegmentLabel")).upper().replace(" ", "_").replace("-", "_")
-    return Label.__members__.get(name)
+    return None
 
 
 def _code(segment: Dataset, keyword: str) -> str:

@@ -23,13 +23,20 @@ def getter(dataset: Dataset) -> Get:
     def get(key: Key) -> Any:
         try:
             if isinstance(key, tuple):
-                group, creator, element = key
-                return dataset.private_block(group, creator)[element].value
+                return _private(dataset, key)
             return dataset[key].value if key in dataset else None
         except Exception:  # pydicom converts lazily and raises whatever the damaged value leads to
             return None
 
     return get
+
+
+def _private(dataset: Dataset, tag: PrivateTag) -> Any:
+    """Return a private value from the block that its creator reserved; looking for the block itself is slow."""
+    group, creator, element = tag
+    if not any(key >> 16 == group for key in dataset.keys()):  # noqa: SIM118
+        return None
+    return dataset.private_block(group, creator)[element].value
 
 
 def text(value: Any) -> str:

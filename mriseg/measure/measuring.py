@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mriseg.anatomy import other, side_of
 from mriseg.errors import MeasurementError
 from mriseg.geometry import to_right_knee
 from mriseg.measure.bone import BoneResult, BoneVisit, measure_bone
@@ -13,7 +14,6 @@ from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, blank, bone_of, joined, region_values
 from mriseg.measure.parameters import MeasureParameters
-from mriseg.measure.placing import side_residuals
 from mriseg.types import (
     Bone,
     Defect,
@@ -30,7 +30,6 @@ from mriseg.types import (
 
 PREFIX = {Bone.FEMUR: "F", Bone.TIBIA: "T", Bone.PATELLA: "P"}
 DEFAULTS = MeasureParameters()
-MIRRORED_FITS_BETTER = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,13 +59,15 @@ def measure(
     *,
     side: Side,
     parameters: MeasureParameters = DEFAULTS,
+    side_checked: bool = False,
 ) -> Measurement:
     """Measure cartilage, denuded area and lesions of one knee at one visit or two; see :func:`measure_visits`."""
     if followup is None:
-        return measure_visits([baseline], [], side=side, parameters=parameters)
+        return measure_visits([baseline], [], side=side, parameters=parameters, side_checked=side_checked)
     if registration is None:
         raise MeasurementError("Two visits need a registration: run `mriseg register` first.")
-    return measure_visits([baseline, followup], [registration], side=side, parameters=parameters)
+    labels = [baseline, followup]
+    return measure_visits(labels, [registration], side=side, parameters=parameters, side_checked=side_checked)
 
 
 def measure_visits(
@@ -75,6 +76,7 @@ def measure_visits(
     *,
     side: Side,
     parameters: MeasureParameters = DEFAULTS,
+    side_checked: bool = False,
 ) -> Measurement:
     """Measure cartilage, denuded area and lesions of one knee, all visits on one bone surface in their common space.
 
@@ -87,18 +89,21 @@ def measure_visits(
         is ``failed`` at that visit and measured at the others.
     side : Side
     parameters : MeasureParameters
+    side_checked : bool
+        Whether the caller has compared the shape with the side, or somebody has settled it.
 
     Raises
     ------
     MeasurementError
-        Where a later visit comes without registration, or no bone can be measured.
+        Where a later visit comes without registration, baseline is surely the other knee, or no bone can be measured.
     """
     if len(registrations) != len(labels) - 1:
         raise MeasurementError(
             f"{len(labels)} visits need {len(labels) - 1} registrations with baseline, found {len(registrations)}."
         )
     knees = [to_right_knee(one, side) for one in labels]
-    _check_side(knees[0], side)
+    if not side_checked:
+        _check_side(labels[0], side)
     bones = {bone: _measure_one(bone, knees, registrations, side=side, parameters=parameters) for bone in Bone}
     notes = tuple(note for part in bones.values() for note in part.notes)
     surfaces = {bone: part.result.surface for bone, part in bones.items() if part.result is not None}
@@ -110,15 +115,12 @@ def measure_visits(
 
 
 def _check_side(labels: LabelMap, side: Side) -> None:
-    """Refuse a knee whose tibia fits the atlas far better as its mirror image: the side is wrong."""
-    if not (labels.data == Bone.TIBIA.label).any():
-        return
-    shown, mirrored = side_residuals(Bone.TIBIA, labels)
-    if mirrored < MIRRORED_FITS_BETTER * shown:
-        other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
+    """Refuse a knee where every bone of the map, be it one, is sure of the other side: nobody else has looked."""
+    shown = side_of(labels)
+    if shown.all_sure_of(other(side)):
         raise MeasurementError(
-            f"The label map looks like side {other} but was given as {side}: the tibia lies {shown:.1f} mm off the "
-            f"atlas, its mirror image {mirrored:.1f} mm. Correct the side, or the orientation in the file."
+            f"The label map looks like side {other(side)} but was given as {side}: {shown}. Correct the side, or the "
+            "orientation in the file."
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from mriseg.atlas import Carried, carry, load_atlas, rigid_residual
+from mriseg.atlas import Carried, carry, load_atlas
 from mriseg.geometry import box_corners, grid_corners, in_view, isotropic_grid
 from mriseg.measure.coverage import Cartilage, cartilage_on
 from mriseg.measure.fields import VisitFields, coarse_bone_field, label_points, mean_of_seen, mean_on_grid, resampled
@@ -46,15 +46,6 @@ def lay_atlas(
     surface = level_surface(mean, half)
     seen = np.logical_and.reduce([in_view(grid, motion.apply(surface.vertices_mm)) for _, grid, motion in fields])
     return carry(load_atlas()[bone], bone, _largest(submesh(surface, seen)[0]))
-
-
-def side_residuals(bone: Bone, labels: LabelMap) -> tuple[float, float]:
-    """Distance in mm of one bone to the atlas at its best size and place: as it is, and as its mirror image."""
-    field, grid = coarse_bone_field(labels, bone, spacing_mm=2.5)
-    surface = _largest(level_surface(field, grid))
-    mirrored = Surface(vertices_mm=surface.vertices_mm * np.array([-1.0, 1.0, 1.0]), faces=surface.faces[:, ::-1])
-    atlas = load_atlas()[bone]
-    return rigid_residual(atlas, bone, surface), rigid_residual(atlas, bone, mirrored)
 
 
 def articular_place(

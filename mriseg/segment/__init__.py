@@ -3,6 +3,16 @@
 from mriseg.segment.network import Network, NetworkSpec, load_network, spec_of
 from mriseg.segment.readers import adopt_mask
 from mriseg.segment.rules import rules_of
-from mriseg.segment.segmenter import Segmentation, segment
+from mriseg.segment.segmenter import Segmentation, segment, segment_visits
 
-__all__ = ["Network", "NetworkSpec", "Segmentation", "adopt_mask", "load_network", "rules_of", "segment", "spec_of"]
+__all__ = [
+    "Network",
+    "NetworkSpec",
+    "Segmentation",
+    "adopt_mask",
+    "load_network",
+    "rules_of",
+    "segment",
+    "segment_visits",
+    "spec_of",
+]

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from mriseg.segment.anatomy import components
 from mriseg.segment.inference import of_each_bone
 from mriseg.segment.labelling import LABELS, MASK, box_around
 from mriseg.segment.resample import F32
@@ -47,6 +48,9 @@ class CraterParameters:
     film_mm, doubtful_mm : float
         A layer between bone and pocket thinner than ``film_mm`` is no cartilage but voxels that are part bone and part
         pocket; up to ``doubtful_mm`` it is only where its signal is that of cartilage.
+    least_mm3 : float
+        What was emptied has a floor and a lid from this volume on. Less is the edge of the fluid on sound cartilage,
+        and where cartilage thins out at its margin nothing may be taken for a floor.
     lid_voxels : int
         Thickness of a layer on top of a pocket that is taken for its edge and not for cartilage.
     """
@@ -59,6 +63,7 @@ class CraterParameters:
     midway: float = 0.5
     film_mm: float = 0.55
     doubtful_mm: float = 0.95
+    least_mm3: float = 4.0
     lid_voxels: int = 2
 
 
@@ -119,16 +124,19 @@ def emptied(
     near = ndimage.binary_dilation(cartilage, iterations=3) & ((labels[box] == 0) | cartilage)
     brighter = pockets(excess, near, spacing_mm, rule, signal)
     # What is nearer to cortex than to cartilage is left alone: bone shows so as well.
-    darker = pockets(-excess, near, spacing_mm, rule, signal, most=(level - np.float32(signal.cortex)) / 2)
+    darker = pockets(
+        -excess, near, spacing_mm, rule, signal, most=(level - np.float32(signal.cortex)) * np.float32(0.5)
+    )
     pocket = brighter | darker
     if not (pocket & cartilage).any():
         return None
+    crater = larger_than(rule.least_mm3, pocket & cartilage, spacing_mm)
     for _ in range(rule.lid_voxels):
-        pocket |= cartilage & lid(pocket, height, spacing_mm)
-    layer = height_mm(pocket, spacing_mm) + height - float(spacing_mm.min())
+        crater |= cartilage & lid(crater, height, spacing_mm)
+    layer = height_mm(crater, spacing_mm) + height - float(spacing_mm.min())
     strange = np.abs(excess) > rule.clear * signal.spread
     film = cartilage & ((layer < rule.film_mm) | (strange & (layer < rule.doubtful_mm)))
-    return box, pocket | film
+    return box, pocket | crater | film
 
 
 def pockets(
@@ -154,6 +162,14 @@ def pockets(
     wall = rule.midway * total / np.maximum(weight, SEEN)
     close = (height_mm(even, spacing_mm) <= rule.reach_mm) & (weight > SEEN)
     return np.asarray(even | (near & close & (excess > wall)), dtype=np.bool_)
+
+
+def larger_than(least_mm3: float, mask: MASK, spacing_mm: FloatArray) -> MASK:
+    """Pieces of a mask (I, J, K) of at least ``least_mm3``."""
+    pieces, sizes = components(mask)
+    large = np.array([0, *sizes]) * float(np.prod(spacing_mm)) >= least_mm3
+    large[0] = False
+    return np.asarray(large[pieces], dtype=np.bool_)
 
 
 def lid(pocket: MASK, height: F32, spacing_mm: FloatArray) -> MASK:

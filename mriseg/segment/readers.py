@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from mriseg.errors import SegmentationError
+from mriseg.errors import GeometryError, SegmentationError
+from mriseg.geometry import placed
 from mriseg.types import Bone, Grid, LabelMap
 
 CARTILAGE = tuple(bone.cartilage for bone in Bone)
 
 
-def adopt_mask(label_map: LabelMap, grid: Grid, *, name: str = "mask", tolerance_mm: float = 1e-3) -> LabelMap:
-    """Check that a reader's mask belongs to an image and holds something to measure.
+def adopt_mask(label_map: LabelMap, grid: Grid, *, name: str = "mask") -> LabelMap:
+    """Lay a reader's mask on its image, and check that it holds something to measure.
+
+    Axes in another order or direction are turned and a part of the image is padded; nothing is resampled.
 
     Parameters
     ----------
@@ -21,8 +24,6 @@ def adopt_mask(label_map: LabelMap, grid: Grid, *, name: str = "mask", tolerance
         Grid of the image that the mask was drawn on.
     name : str
         File name for error messages.
-    tolerance_mm : float
-        Largest distance in mm between the same voxel of mask and image.
 
     Returns
     -------
@@ -32,19 +33,8 @@ def adopt_mask(label_map: LabelMap, grid: Grid, *, name: str = "mask", tolerance
     Raises
     ------
     SegmentationError
-        Where shape or position differ, or where the mask is empty or holds no cartilage.
+        Where the mask does not lie on the voxels of the image, is empty, or holds no cartilage.
     """
-    if label_map.grid.shape != grid.shape:
-        raise SegmentationError(
-            f"{name}: the mask has shape {label_map.grid.shape}, its image {grid.shape}. "
-            "Draw the mask on the image that mriseg converted, or resample it to that image."
-        )
-    if not label_map.grid.same_as(grid, tolerance_mm=tolerance_mm):
-        raise SegmentationError(
-            f"{name}: the mask lies up to {corner_distance_mm(label_map.grid, grid):.3g} mm beside its image, expected "
-            f"<= {tolerance_mm:g} mm (mask origin {_origin(label_map.grid)}, image origin {_origin(grid)} RAS mm). "
-            "Save the mask with the geometry of the converted image."
-        )
     if not label_map.data.any():
         raise SegmentationError(f"{name}: the mask is empty; expected bones and cartilage. Remove the file or draw it.")
     if not label_map.mask(*CARTILAGE).any():
@@ -53,7 +43,20 @@ def adopt_mask(label_map: LabelMap, grid: Grid, *, name: str = "mask", tolerance
             f"({', '.join(f'{c.value} {c.name.lower()}' for c in CARTILAGE)}). Map its values in [segment.labels] "
             "of study.toml."
         )
-    return LabelMap(data=label_map.data, grid=grid)
+    try:
+        return placed(label_map, grid)
+    except GeometryError as error:
+        raise SegmentationError(
+            f"{name}: {_apart(label_map.grid, grid)}: {error} (mask origin {_origin(label_map.grid)}, image origin "
+            f"{_origin(grid)} RAS mm). Draw the mask on the image that mriseg converted, or resample it to that image."
+        ) from error
+
+
+def _apart(one: Grid, other: Grid) -> str:
+    """Say how a mask differs from its image."""
+    if one.shape == other.shape:
+        return f"the mask lies up to {corner_distance_mm(one, other):.3g} mm beside its image"
+    return f"the mask has shape {one.shape}, its image {other.shape}, and it does not lie on its voxels"
 
 
 def corner_distance_mm(one: Grid, other: Grid) -> float:

@@ -6,7 +6,7 @@ network goes through, and in which order, is ``rules`` of its specification, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -128,9 +128,9 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def draw(labels: LABELS, seen: Seen, network: Network) -> LABELS:
-    """Go through the rules of ``network``, one after the other; a new array."""
-    for name in network.spec.rules_in_order:
+def draw(labels: LABELS, seen: Seen, names: Iterable[str]) -> LABELS:
+    """Go through the rules of these names, one after the other; ``labels`` (I, J, K) stay as they are."""
+    for name in names:
         labels = RULES[name].apply(labels, seen)
     return labels
 

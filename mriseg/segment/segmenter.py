@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import nibabel as nib
 import numpy as np
@@ -16,10 +16,11 @@ from mriseg.segment.network import Network
 from mriseg.segment.plausibility import doubts, refuse_unusable
 from mriseg.segment.resample import F32, apply_axes, there_and_back
 from mriseg.segment.rules import Seen, draw
+from mriseg.segment.signal import cartilage_signal, pooled
 from mriseg.types import Bone, Label, LabelMap, Side, Verdict, Volume
 
 DRAFT = "{name} is a draft that does not reach the accuracy a measurement needs: correct the label map by hand."
-FIRST, LOOKED = 0.3, 0.6  # shares of the time until the first network has answered, and the second
+FIRST, LOOKED = 0.5, 0.6  # share of the time of looking until the first network has answered; of all until both have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +42,15 @@ class Segmentation:
     label_map: LabelMap
     verdict: Verdict
     reasons: tuple[str, ...]
+    confidence: Mapping[Label, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """What the networks found in one image: labels (I, J, K) before any rule, and confidence in each label."""
+
+    seen: Seen
+    labels: LABELS
     confidence: Mapping[Label, float]
 
 
@@ -72,37 +82,88 @@ def segment(
     SegmentationError
         Where the image cannot be a knee MR (empty, CT, too small).
     """
-    refuse_unusable(volume)
-    knee = to_right_knee(volume, side)
-    labels, confidence = labels_of(knee, network, threads=threads, progress=progress or silent)
-    label_map = LabelMap(data=labels, grid=knee.grid)
+    return segment_visits([volume], side=side, network=network, threads=threads, progress=progress)[0]
+
+
+def segment_visits(
+    volumes: Sequence[Volume],
+    *,
+    side: Side,
+    network: Network,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> list[Segmentation]:
+    """Segment the visits of one knee together.
+
+    All visits are judged with one spread of the signal of cartilage, in units of each image's own contrast, so that the
+    noisier visit does not have the fewer craters. The order of the visits changes nothing, and one visit is as with
+    :func:`segment`, whose parameters these are.
+
+    Raises
+    ------
+    SegmentationError
+        Where one of the images cannot be a knee MR.
+    """
+    for volume in volumes:
+        refuse_unusable(volume)
+    report, count = progress or silent, len(volumes)
+    looks = [
+        look_at(
+            to_right_knee(v, side), network, threads=threads, progress=_part(report, LOOKED * n / count, LOOKED / count)
+        )
+        for n, v in enumerate(volumes)
+    ]
+    names = network.spec.rules_in_order
+    at = names.index("craters") if "craters" in names else len(names)
+    labels = [draw(look.labels, look.seen, names[:at]) for look in looks]
+    seen = with_shared_signal([look.seen for look in looks], labels) if at < len(names) else [k.seen for k in looks]
+    labels = [draw(drawn, shown, names[at:]) for drawn, shown in zip(labels, seen, strict=True)]
+    report(1.0)
+    return [
+        judged(LabelMap(data=drawn, grid=look.seen.knee.grid), look, volume, side, network)
+        for drawn, look, volume in zip(labels, looks, volumes, strict=True)
+    ]
+
+
+def judged(label_map: LabelMap, look: Look, volume: Volume, side: Side, network: Network) -> Segmentation:
+    """Bring a label map of a right knee back to ``volume``, with the verdict on it."""
     drafted = (DRAFT.format(name=network.spec.name),) if network.spec.draft else ()
-    reasons = drafted + doubts(label_map, confidence)
+    reasons = drafted + doubts(label_map, look.confidence)
     return Segmentation(
         label_map=to_grid_of(label_map, volume, side),
         verdict=Verdict.NEEDS_REVIEW if reasons else Verdict.GOOD,
         reasons=reasons,
-        confidence=confidence,
+        confidence=look.confidence,
     )
 
 
-def labels_of(knee: Volume, network: Network, *, threads: int, progress: Progress) -> tuple[LABELS, dict[Label, float]]:
-    """Label of each voxel of a right knee, (I, J, K), and the confidence in each label."""
-    grid = knee.grid
-    there, back = there_and_back(grid.shape, grid.spacing_mm, network.spec.spacing_ras_mm)
+def look_at(knee: Volume, network: Network, *, threads: int, progress: Progress) -> Look:
+    """Show a right knee to the networks."""
+    there, back = there_and_back(knee.grid.shape, knee.grid.spacing_mm, network.spec.spacing_ras_mm)
     first = FIRST if network.sharpens else 1.0
     fractions = predict(
         apply_axes(knee.data, there), network, threads=threads, progress=lambda share: progress(first * share)
     )
     confidence = confidence_of(fractions)
     closer = look_closer(knee, fractions, network, threads=threads) if network.sharpens else None
-    progress(LOOKED if network.sharpens else 1.0)
     if closer is not None:
         fine = confidence_of(closer.fractions)
         confidence |= {bone.cartilage: fine[bone.cartilage] for bone in Bone}
-    labels = draw(label_voxels(fractions, back), Seen(knee=knee, closer=closer, threads=threads), network)
     progress(1.0)
-    return labels, confidence
+    seen = Seen(knee=knee, closer=closer, threads=threads)
+    return Look(seen=seen, labels=label_voxels(fractions, back), confidence=confidence)
+
+
+def with_shared_signal(seen: Sequence[Seen], labels: Sequence[LABELS]) -> list[Seen]:
+    """What is seen at each visit, with the signal of cartilage that the visits share; ``labels`` (I, J, K) of each."""
+    found = [cartilage_signal(d, s.knee.data, s.knee.grid.spacing_mm) for d, s in zip(labels, seen, strict=True)]
+    shared = iter(pooled([signal for signal in found if signal is not None]))
+    return [replace(s, signal=None if own is None else next(shared)) for s, own in zip(seen, found, strict=True)]
+
+
+def _part(report: Progress, start: float, share: float) -> Progress:
+    """Progress of one part of the work."""
+    return lambda done: report(start + share * done)
 
 
 def confidence_of(fractions: F32) -> dict[Label, float]:

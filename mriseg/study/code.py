@@ -12,10 +12,14 @@ import hashlib
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from mriseg.files import read_json, write_json
+from mriseg.study.hashes import cache_folder, facts_of
 
 ROOT = "mriseg"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -25,18 +29,18 @@ DECODERS = ("pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm")  # pydicom finds t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What a result depends on besides its inputs: files of mriseg, and other libraries by their import name."""
+    """What a result depends on besides its inputs.
 
-    files: tuple[Path, ...]
+    Parameters
+    ----------
+    sha256 : str
+        Hash over names and contents of files of mriseg.
+    libraries : tuple of str
+        Other libraries by their import name.
+    """
+
+    sha256: str
     libraries: tuple[str, ...]
-
-    @property
-    def sha256(self) -> str:
-        """Hash over names and contents of all files."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + _content(path) + b"\0")
-        return digest.hexdigest()
 
     @property
     def versions(self) -> dict[str, str]:
@@ -47,7 +51,33 @@ class Code:
 
 @cache
 def code_of(module: str) -> Code:
-    """Return the code that a module runs, as far as its imports tell; ``module`` is a dotted name below mriseg."""
+    """Return the code that a module runs, as far as its imports tell; ``module`` is a dotted name below mriseg.
+
+    What was found is remembered for as long as no file of the package changed.
+    """
+    memory = cache_folder() / "code" / f"{_package_state()}-{module}.json"
+    with suppress(OSError, ValueError, KeyError):
+        known = read_json(memory)
+        return Code(sha256=known["sha256"], libraries=tuple(known["libraries"]))
+    files, libraries = follow(module)
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + _content(path) + b"\0")
+    with suppress(OSError):
+        write_json(memory, {"sha256": digest.hexdigest(), "libraries": libraries})
+    return Code(sha256=digest.hexdigest(), libraries=libraries)
+
+
+@cache
+def _package_state() -> str:
+    """Hash over what the file system says of every file of the package."""
+    files = sorted(p for p in PACKAGE.rglob("*") if p.suffix != ".pyc" and p.is_file())
+    facts = [f"{p.relative_to(PACKAGE)} {facts_of(p.stat())}" for p in files]
+    return hashlib.sha256("\n".join([str(PACKAGE), *facts]).encode()).hexdigest()[:32]
+
+
+def follow(module: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Follow the imports of a module: files of mriseg that it runs or reads, and other libraries."""
     modules, libraries = {module}, set[str]()
     todo = [module]
     while todo:
@@ -56,7 +86,7 @@ def code_of(module: str) -> Code:
         todo += ours - modules
         modules |= ours
     files = {path for name in modules for path in _files(name)}
-    return Code(files=tuple(sorted(files)), libraries=tuple(sorted(libraries)))
+    return tuple(sorted(files)), tuple(sorted(libraries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

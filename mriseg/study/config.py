@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.errors import StudyError
@@ -24,6 +24,14 @@ def _compiles(pattern: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+def _number_or_name(key: object) -> object:
+    """TOML knows keys of text alone: one of digits is a value in a file, any other the name of a segment."""
+    return int(key) if isinstance(key, str) and key.strip().isdecimal() else key
+
+
+Structure = Annotated[int | str, BeforeValidator(_number_or_name)]
 
 
 class _Table(BaseModel):
@@ -94,11 +102,11 @@ class SegmentTable(_Table):
 
     ``readers`` takes them from ``masks/``; ``network`` runs the shipped network, or the ONNX file ``onnx`` (a path from
     the study folder), which ``network`` or a JSON file beside it describes. A mask in ``masks/`` always goes before the
-    network. ``labels`` maps values of the readers' files to mriseg's.
+    network. ``labels`` maps values of the readers' files, or names of their segments, to mriseg's.
     """
 
     method: Literal["readers", "network"] = "network"
-    labels: dict[int, Annotated[int, Field(ge=0, le=6)]] | None = None
+    labels: dict[Structure, Annotated[int, Field(ge=0, le=6)]] | None = None
     onnx: Path | None = None
     network: NetworkTable | None = None
 

@@ -7,6 +7,7 @@ receipt of the step, from the sidecar, and, while a new map takes the place of a
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +16,9 @@ from typing import TYPE_CHECKING
 
 from mriseg.errors import StudyError
 from mriseg.files import read_json, replacing, sha256, write_json
-from mriseg.nifti import is_cut_short, write_label_map
 from mriseg.study.manifest import READER
+from mriseg.study.mask_files import correction_file
 from mriseg.study.paths import sidecar_of
-from mriseg.study.saved_again import saved_again
 
 if TYPE_CHECKING:
     from mriseg.study.model import Patient, Study
@@ -74,21 +74,24 @@ def keep_edit(patient: Patient, visit: str, *, recorded: str | None) -> str:
     for file in (_aside(labels), labels):
         found = _hash(file)
         if found is not None and found not in known:
-            if saved_again(patient, visit, file, known):
-                continue
-            said = _keep_or_give_up(patient, visit, file)
+            said = _keep_or_give_up(patient, visit, file, known)
             known.add(found)
     _bring_back(labels)
-    write_json(_made_file(labels), {"made": sorted(str(k) for k in known)})
+    write_json(_made_file(labels), {"made": sorted(known)})
     _who_and_when(patient, visit)
     return said
 
 
-def _keep_or_give_up(patient: Patient, visit: str, file: Path) -> str:
-    """Copy an edited map to its place among the corrections, unless it is the rest of a file.
+def _keep_or_give_up(patient: Patient, visit: str, file: Path, known: Collection[str]) -> str:
+    """Copy an edited map to its place among the corrections, unless it is the rest of a file or was saved unchanged.
 
     Whatever else is wrong with it is for the reader to mend: the step fails with it, and says so.
     """
+    from mriseg.nifti import is_cut_short  # nibabel only where a map was edited
+    from mriseg.study.saved_again import saved_again
+
+    if saved_again(patient, visit, file, known):
+        return ""
     copy = patient.study.paths.corrected(patient.id, visit)
     if is_cut_short(file):
         name = patient.study.paths.labels(patient.id, visit).name
@@ -116,11 +119,13 @@ def _bring_back(labels: Path) -> None:
 
 def put_label_map(patient: Patient, visit: str, label_map: LabelMap) -> None:
     """Write the label map of one visit; an edit that a reader saved in the meantime is kept as the correction first."""
+    from mriseg.nifti import write_label_map
+
     labels = patient.study.paths.labels(patient.id, visit)
     fresh = labels.with_name(f".new.{labels.name}")
     write_label_map(fresh, label_map)
-    known = {*_made(labels), _said_by(labels), sha256(fresh)} - {None}
-    write_json(_made_file(labels), {"made": sorted(str(k) for k in known)})
+    known = {h for h in (*_made(labels), _said_by(labels), sha256(fresh)) if h is not None}
+    write_json(_made_file(labels), {"made": sorted(known)})
     while True:
         with suppress(FileNotFoundError):
             labels.rename(_aside(labels))
@@ -130,7 +135,7 @@ def put_label_map(patient: Patient, visit: str, label_map: LabelMap) -> None:
         except FileExistsError:  # a reader has just saved
             keep_edit(patient, visit, recorded=None)
     if (found := _hash(_aside(labels))) is not None and found not in known:
-        _keep_or_give_up(patient, visit, _aside(labels))
+        _keep_or_give_up(patient, visit, _aside(labels), known)
     _aside(labels).unlink(missing_ok=True)
     fresh.unlink(missing_ok=True)
 
@@ -187,7 +192,7 @@ def correction_of(patient: Patient, visit: str) -> dict[str, str]:
     StudyError
         As :func:`remember`.
     """
-    found = _known(patient.study.paths.corrected(patient.id, visit), _reader(patient, visit), None)
+    found = _known(correction_file(patient.study.paths, patient.id, visit), _reader(patient, visit), None)
     return {"by": found.by, "on": found.on}
 
 

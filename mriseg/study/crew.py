@@ -20,7 +20,7 @@ from mriseg.study.hashes import Hashes
 from mriseg.study.model import Patient
 from mriseg.study.receipts import Task
 from mriseg.study.state import present_recipe
-from mriseg.study.step_table import STEP_NAMES, STEPS
+from mriseg.study.step_table import TABLE, Step, named
 
 TICK_S = 0.5
 START_LIMIT_MIN = 30.0  # of a worker that is at no step
@@ -28,18 +28,23 @@ START_LIMIT_MIN = 30.0  # of a worker that is at no step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What one worker is to do: the patient with its blocked visits, and steps to do again."""
+    """What one worker is to do: the patient with its blocked visits, and steps to do again.
+
+    ``table`` is where the steps are listed, as ``module:name``.
+    """
 
     patient: Patient
     redo: tuple[str, ...] = ()
     threads: int = 1
+    table: str = TABLE
 
     def to_json(self, skip: Iterable[Task]) -> str:
         """Return the job as a worker reads it."""
         study = self.patient.study.paths.root
         content = {"study": str(study), "participant": self.patient.id, "blocked": dict(self.patient.blocked)}
         tried = [[task.step, task.visit] for task in skip]
-        return json.dumps(content | {"threads": self.threads, "redo": list(self.redo), "skip": tried})
+        how = {"threads": self.threads, "redo": list(self.redo), "skip": tried, "table": self.table}
+        return json.dumps(content | how)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,8 +183,9 @@ class Crew:
 
 def fail_job(job: Job, task: Task | None, reason: str, hint: str, tell: Tell) -> None:
     """Record the failure of a step that could not do so itself; without a task it is one of the first step."""
-    task = task or Task(step=STEP_NAMES[0], visit=job.patient.planned[0])
-    step = next(s for s in STEPS if s.name == task.step)
+    steps: tuple[Step, ...] = named(job.table)
+    task = task or Task(step=steps[0].name, visit=job.patient.planned[0])
+    step = next(s for s in steps if s.name == task.step)
     recipe = present_recipe(job.patient, step, task, Hashes())
     with suppress(OSError):
         record_failure(job.patient, task, reason, recipe=recipe.sha256, hint=hint)

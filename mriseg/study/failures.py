@@ -6,7 +6,6 @@ import errno
 import traceback
 from pathlib import Path
 
-from mriseg.dicom.filenames import shown
 from mriseg.errors import MrisegError
 from mriseg.files import write_json
 from mriseg.study.code import PACKAGE
@@ -40,6 +39,8 @@ def explain(error: BaseException) -> tuple[str, str]:
 
 def unexpected(error: BaseException) -> str:
     """Say what went wrong and where in the code, without the text of the error, which may quote a header."""
+    from mriseg.dicom.filenames import shown  # pydicom only where something failed
+
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(PACKAGE)]
     place = f"{Path(frames[-1].filename).relative_to(PACKAGE)}:{frames[-1].lineno}" if frames else "a library"
     if isinstance(error, OSError) and error.strerror and error.filename:

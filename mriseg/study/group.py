@@ -13,17 +13,19 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mriseg.files import write_text
-from mriseg.study.inventory import Inventory
 from mriseg.study.model import Patient, Study
 from mriseg.study.overview import StudyState, study_state
 from mriseg.study.state import PatientState, Status
 from mriseg.study.verdicts import judged_defects, judged_regions
 from mriseg.types import RowState
+
+if TYPE_CHECKING:
+    from mriseg.study.inventory import Inventory
 
 FAILURE_COLUMNS = ("participant_id", "visit", "step", "state", "reason", "hint", "log")
 JUDGED = {"regions": judged_regions, "defects": judged_defects}

@@ -63,7 +63,8 @@ def _file_states(study: Study) -> Iterator[tuple[object, ...]]:
                 yield person.participant_id, visit, str(error)
                 continue
             for file in files:
-                yield person.participant_id, visit, str(file), *_times(file)
+                with suppress(OSError):  # gone since it was listed
+                    yield person.participant_id, visit, str(file), *_times(file)
 
 
 def _times(file: Path) -> tuple[int, ...]:

@@ -130,15 +130,18 @@ def _write(path: Path, token: str) -> None:
 
 
 def _holder(path: Path) -> dict[str, object]:
+    """Who wrote the file: host, pid and token; nothing where that is not what it says."""
     with suppress(OSError, ValueError):
         content = json.loads(path.read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
+        kinds = {"host": str, "pid": int, "token": str}
+        if isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in kinds.items()):
+            return content
     return {}
 
 
 def _is_alive(holder: dict[str, object]) -> bool:
     """Whether the holder is a living process of this computer."""
-    if holder.get("host") != platform.node() or not isinstance(holder.get("pid"), int):
+    if holder.get("host") != platform.node():
         return False
     try:
         os.kill(int(str(holder["pid"])), 0)

@@ -13,7 +13,6 @@ import pandas as pd
 
 from mriseg.errors import StudyError
 from mriseg.files import read_json, sha256
-from mriseg.nifti import read_label_map, read_volume
 from mriseg.study.config import StudyConfig, read_config
 from mriseg.study.manifest import Participant, VisitEntry, check_visits, read_participants, read_visits
 from mriseg.study.paths import StudyPaths, sidecar_of
@@ -112,10 +111,14 @@ class Patient:
 
     def image(self, visit: str) -> Volume:
         """MR volume of one visit."""
+        from mriseg.nifti import read_volume  # nibabel only where an image is read
+
         return read_volume(self._existing(self.study.paths.image(self.id, visit)))
 
     def labels(self, visit: str) -> LabelMap:
         """Label map of one visit."""
+        from mriseg.nifti import read_label_map  # nibabel only where an image is read
+
         return read_label_map(self._existing(self.study.paths.labels(self.id, visit)))
 
     def segmentation(self, visit: str) -> dict[str, Any]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mriseg.errors import StudyError
 from mriseg.files import read_json
 from mriseg.study import lock
-from mriseg.study.inventory import Inventory
-from mriseg.study.inventory_cache import study_inventory
 from mriseg.study.model import Patient, Study
 from mriseg.study.receipts import Task
 from mriseg.study.state import CURRENT, PatientState, Status, patient_state, running
 from mriseg.types import RowState
+
+if TYPE_CHECKING:
+    from mriseg.study.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class StudyState:
 
 def study_state(study: Study, inventory: Inventory | None = None) -> StudyState:
     """Judge every step of every patient; without ``inventory`` the last one counts, or a look, and nothing is kept."""
+    from mriseg.study.inventory_cache import study_inventory  # pydicom only where images are looked at
+
     if inventory is None and study.paths.dicom.exists():
         inventory = study_inventory(study, keep=False)
     found = tuple(patient_state(patient) for patient in planned_patients(study, inventory))

@@ -13,6 +13,7 @@ from mriseg.study import group
 from mriseg.study.cluster import ClusterRun
 from mriseg.study.crew import Crew, Job
 from mriseg.study.inventory_cache import study_inventory
+from mriseg.study.mask_findings import with_masks
 from mriseg.study.model import Patient, Study
 from mriseg.study.overview import StudyState, chosen_patients, study_state
 from mriseg.study.run_log import RunLog
@@ -97,7 +98,7 @@ class Run:
         for folder in (paths.derivatives, paths.group):
             remove_partials(folder, below=False)
         inventory = study_inventory(self.study)
-        group.write_inventory(self.study, inventory)
+        group.write_inventory(self.study, with_masks(self.study, inventory))
         return make_plan(study_state(self.study, inventory), self.options)
 
     def work(self, plan: Plan, tell: Tell, tick: Callable[[], None]) -> None:

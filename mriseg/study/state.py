@@ -82,7 +82,7 @@ class PatientState:
             return Status.STALE
         if own in CURRENT:
             return own
-        failed = any(s.status is Status.FAILED and s.task.step != "page" for s in self.steps)
+        failed = any(s.status is Status.FAILED and s.task.step not in {"intake", "page"} for s in self.steps)
         return Status.FAILED if failed else own
 
 
@@ -142,10 +142,20 @@ def judge(
         return StepState(task=task, status=Status.FAILED, reason=str(failure["reason"]), hint=hint, log=log)
     if receipt is None:
         return StepState(task=task, status=Status.WAITING, reason="failed before; something changed since")
+    found = _judge_outputs(patient, step, task, receipt, hashes)
+    if _archived(patient, receipt):
+        gone = StepState(
+            task=task, status=Status.ABSENT, reason="the study was archived without what this is made from"
+        )
+        return gone if found.status in CURRENT else found
     changes = list(differences(receipt.recipe, recipe))
-    if changes:
-        return StepState(task=task, status=Status.STALE, reason=_few(changes))
-    return _judge_outputs(patient, step, task, receipt, hashes)
+    return StepState(task=task, status=Status.STALE, reason=_few(changes)) if changes else found
+
+
+def _archived(patient: Patient, receipt: Receipt) -> bool:
+    """Whether a study was put away without its images and this step's inputs: then nothing can have replaced them."""
+    root = patient.study.paths.root
+    return not patient.study.paths.dicom.exists() and any(not (root / name).exists() for name in receipt.recipe.inputs)
 
 
 def _judge_outputs(patient: Patient, step: Step, task: Task, receipt: Receipt, hashes: Hashes) -> StepState:

@@ -12,6 +12,7 @@ from typing import Any
 from mriseg.errors import StudyError
 from mriseg.study.corrections import correction_of
 from mriseg.study.hashes import Hashes
+from mriseg.study.mask_files import correction_file, files_of_visit
 from mriseg.study.model import Patient
 from mriseg.study.networks import network_state
 from mriseg.study.paths import sidecar_of
@@ -29,6 +30,8 @@ class Step:
     name : str
     work : str
         ``module:function``, called with the patient, and the visit if there is one; its module tells the code.
+    code : str
+        Module of mriseg that the code is read off, where that is not the one of ``work``.
     threaded : bool
         Whether it takes ``threads``.
     visits : callable
@@ -41,6 +44,7 @@ class Step:
 
     name: str
     work: str
+    code: str = ""
     threaded: bool = False
     visits: Callable[[tuple[str, ...]], tuple[str, ...]]
     inputs: Callable[[Patient, str], Paths]
@@ -50,13 +54,18 @@ class Step:
     @property
     def module(self) -> str:
         """Module that the code of the step follows from."""
-        return self.work.partition(":")[0]
+        return self.code or self.work.partition(":")[0]
 
     def __call__(self, patient: Patient, visit: str, *, threads: int) -> None:
         """Do the work; its module is imported only now."""
-        module, _, name = self.work.partition(":")
         shared = {"threads": threads} if self.threaded else {}
-        getattr(import_module(module), name)(patient, *([visit] if visit else []), **shared)
+        named(self.work)(patient, *([visit] if visit else []), **shared)
+
+
+def named(place: str) -> Any:
+    """Import what ``module:name`` stands for."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def each(visits: tuple[str, ...]) -> tuple[str, ...]:
@@ -100,8 +109,7 @@ def _series(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, Any]:
 
 def _to_segment(patient: Patient, visit: str) -> Paths:
     paths = patient.study.paths
-    sources = (paths.corrected(patient.id, visit), paths.mask(patient.id, visit))
-    return (paths.image(patient.id, visit), *[p for p in sources if p.exists()][:1])
+    return (paths.image(patient.id, visit), *files_of_visit(paths, patient.id, visit))
 
 
 def _segmenting(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, Any]:
@@ -113,11 +121,11 @@ def _segmenting(patient: Patient, visit: str, hashes: Hashes) -> Mapping[str, An
         "anatomy": entry.settled.get("anatomy") if entry else None,
         "method": config.method,
     }
-    if study.paths.corrected(patient.id, visit).exists():
+    if correction_file(study.paths, patient.id, visit).exists():
         return found | {"correction": correction_of(patient, visit)}
-    if study.paths.mask(patient.id, visit).exists():
+    if files_of_visit(study.paths, patient.id, visit):
         labels = config.labels
-        return found | {"labels": None if labels is None else {str(k): v for k, v in sorted(labels.items())}}
+        return found | {"labels": None if labels is None else dict(sorted((str(k), v) for k, v in labels.items()))}
     return found | {"network": network_state(study, hashes)}
 
 
@@ -172,8 +180,8 @@ def _showing(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
     table = patient.study.config.study
     failures = [[f["step"], f["visit"], f["reason"]] for f in patient.failures() if f["step"] != "page"]
     found = {"side": patient.participant.side, "title": table.title or table.id, "failures": failures}
-    judged = {v: f"{j.standing} {j.reason}" for (_, v), j in patient.judgements().items() if j.readers}
-    return found | {"judged": judged}
+    judged = patient.judgements() if patient.study.paths.reviews.exists() else {}
+    return found | {"judged": {v: f"{j.standing} {j.reason}" for (_, v), j in judged.items() if j.readers}}
 
 
 def _page(patient: Patient, _: str) -> Paths:
@@ -231,4 +239,5 @@ STEPS = (
         parameters=_showing,
     ),
 )
+TABLE = f"{__name__}:STEPS"
 STEP_NAMES = tuple(step.name for step in STEPS)

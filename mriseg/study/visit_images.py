@@ -66,5 +66,12 @@ def series_hash(patient: Patient, visit: str, hashes: Hashes) -> str:
 
 def _facts(folder: Path) -> list[str]:
     """What the file system says of every file of a visit, archives as one."""
-    files = {dicom.archive_of(file) or file for file in dicom.find_files(folder)[0]}
-    return sorted(facts_of(file.stat(follow_symlinks=file.exists())) for file in files)
+    return sorted({_facts_of(file) for file in dicom.find_files(folder)[0]})
+
+
+def _facts_of(file: Path) -> str:
+    """Facts of a file, of the archive that it is a member of, or of a link that leads nowhere."""
+    try:
+        return facts_of(file.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return facts_of((dicom.archive_of(file) or file).lstat())

@@ -45,6 +45,7 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 def _work(job: dict[str, Any], emit: Any) -> None:
     from mriseg.study.model import Patient, open_study
     from mriseg.study.receipts import Task
+    from mriseg.study.step_table import named
     from mriseg.study.work import Event, Worker
 
     def say(event: Event) -> None:
@@ -54,7 +55,8 @@ def _work(job: dict[str, Any], emit: Any) -> None:
     person = study.patient(job["participant"]).participant
     patient = Patient(study=study, participant=person, blocked=job["blocked"])
     skip = {Task(step=step, visit=visit) for step, visit in job["skip"]}
-    Worker(patient=patient, threads=job["threads"], redo=job["redo"], skip=skip, say=say).run()
+    steps = named(job["table"])
+    Worker(patient=patient, threads=job["threads"], redo=job["redo"], skip=skip, say=say, steps=steps).run()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def test_nothing_that_the_run_wrote_or_said_names_a_patient(sample_run: SampleRu
 
 def test_nothing_that_later_commands_write_or_say_names_a_patient(sample_run: SampleRun, tmp_path: Path) -> None:
     study = tmp_path / "study"
-    shutil.copytree(sample_run.study, study, ignore=shutil.ignore_patterns("*.nii.gz", ".snakemake"))
+    shutil.copytree(sample_run.study, study, ignore=shutil.ignore_patterns("*_mri.nii.gz"))
     for command in (["check"], ["status"], ["lock"], ["compare", "--allocation", SAMPLE / "allocation.csv"]):
         result = mriseg(command[0], study, *command[1:])
         assert result.returncode == 0, result.stderr

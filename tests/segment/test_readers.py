@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mriseg.errors import SegmentationError
+from mriseg.geometry import crop
 from mriseg.segment.readers import adopt_mask
 from mriseg.types import Grid, Label, LabelMap
 
@@ -44,9 +48,33 @@ def test_a_mirrored_affine_is_refused_though_the_shape_fits() -> None:
         adopt_mask(mask(Label.FEMORAL_CARTILAGE, grid=mirrored), GRID)
 
 
-def test_another_shape_is_refused_with_both_shapes() -> None:
-    other = Grid(shape=(12, 14, 15), affine=AFFINE)
-    with pytest.raises(SegmentationError, match=r"\(12, 14, 15\), its image \(12, 14, 16\)"):
+def test_a_part_of_the_image_is_padded_with_background() -> None:
+    whole = mask(Label.FEMUR, Label.FEMORAL_CARTILAGE)
+    part = crop(whole, np.array([1, 2, 3]), np.array([6, 12, 15]))
+    assert np.array_equal(adopt_mask(part, GRID).data, whole.data)
+
+
+def test_background_beyond_the_image_is_cut_off_and_labels_there_are_refused() -> None:
+    whole = mask(Label.FEMUR, Label.FEMORAL_CARTILAGE)
+    inner = crop(whole, np.array([1, 2, 3]), np.array([6, 12, 15]))
+    assert adopt_mask(whole, inner.grid).data.sum() == whole.data.sum()
+    with pytest.raises(SegmentationError, match="16 of its 48 labelled voxels lie beyond"):
+        adopt_mask(whole, crop(whole, np.array([0, 5, 0]), np.array(GRID.shape)).grid)
+
+
+@given(axes=st.permutations(range(3)), flips=st.tuples(*[st.booleans()] * 3))
+def test_axes_in_any_order_and_direction_are_turned_onto_the_image(axes: list[int], flips: tuple[bool, ...]) -> None:
+    drawn = mask(*Label)
+    turn = np.array([[axis, -1 if flip else 1] for axis, flip in zip(axes, flips, strict=True)])
+    turned = nib.Nifti1Image(drawn.data, AFFINE).as_reoriented(turn)
+    data = np.asarray(turned.dataobj)
+    native = LabelMap(data=data, grid=Grid(shape=data.shape, affine=turned.affine))
+    assert np.array_equal(adopt_mask(native, GRID).data, drawn.data)
+
+
+def test_another_voxel_size_is_refused_with_both_shapes_and_sizes() -> None:
+    other = Grid(shape=(12, 14, 15), affine=AFFINE @ np.diag([1, 1, 2, 1.0]))
+    with pytest.raises(SegmentationError, match=r"\(12, 14, 15\), its image \(12, 14, 16\).*0\.7211 mm"):
         adopt_mask(mask(Label.FEMORAL_CARTILAGE, grid=other), GRID)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mriseg.errors import SegmentationError
 from mriseg.geometry import MIRROR
-from mriseg.segment import Network, Segmentation, segment
+from mriseg.segment import Network, Segmentation, segment, segment_visits
 from mriseg.types import Grid, Label, LabelMap, Side, Verdict, Volume
 
 Knee = tuple[Volume, LabelMap]
@@ -74,6 +74,18 @@ def test_brighter_images_and_another_number_of_threads_change_nothing(
     brighter = Volume(data=image.data * 3 + 100, grid=image.grid)
     again = segment(brighter, side=Side.RIGHT, network=network, threads=1)
     assert (again.label_map.data != result.label_map.data).mean() < 1e-4
+
+
+def test_visits_in_another_order_give_the_same_label_maps(knee: Knee, network: Network) -> None:
+    image, small = knee[0], (slice(10, 60), slice(20, 100), slice(20, 100))
+    grid = Grid(shape=image.data[small].shape, affine=image.grid.affine)
+    noise = np.random.default_rng(1).normal(0, 20, grid.shape).astype(np.float32)
+    visits = [Volume(data=image.data[small], grid=grid), Volume(data=2 * (image.data[small] + noise), grid=grid)]
+    once = segment_visits(visits, side=Side.RIGHT, network=network, threads=1)
+    again = segment_visits(visits[::-1], side=Side.RIGHT, network=network, threads=1)
+    for one, other in zip(once, again[::-1], strict=True):
+        assert np.array_equal(one.label_map.data, other.label_map.data)
+        assert (one.label_map.data == Label.FEMORAL_CARTILAGE).any()
 
 
 def test_progress_runs_from_start_to_end(knee: Knee, network: Network) -> None:

@@ -27,7 +27,12 @@ def measure_patient(patient: Patient) -> None:
         band_pct=study.config.measure.band_pct, min_area_mm2=study.config.defects.min_area_mm2
     )
     measurement = measure(
-        maps[0], maps[1] if len(maps) == 2 else None, transforms, side=patient.side, parameters=parameters
+        maps[0],
+        maps[1] if len(maps) == 2 else None,
+        transforms,
+        side=patient.side,
+        parameters=parameters,
+        side_checked=True,  # with the label map, where visits.tsv may settle it
     )
     regions = regions_table(measurement, participant=name, side=patient.side, visits=visits)
     _mark_for_review(regions, patient)

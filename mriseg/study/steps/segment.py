@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mriseg import dicom
+from mriseg.anatomy import SideOpinion, side_of
 from mriseg.errors import StudyError
-from mriseg.nifti import read_label_map, read_volume
+from mriseg.nifti import read_grid, read_volume
 from mriseg.segment.readers import adopt_mask
 from mriseg.study.corrections import put_label_map, remember
+from mriseg.study.mask_files import no_mask, reader_file
+from mriseg.study.masks import read_mask, refuse_contradictions
 from mriseg.study.networks import network_of
 from mriseg.study.paths import sidecar_of
 from mriseg.study.provenance import write_sidecar
@@ -23,13 +25,17 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
     """Write the label map of one visit with its assessment; ``threads`` is for the network alone."""
     paths = patient.study.paths
     image, output = paths.image(patient.id, visit), paths.labels(patient.id, visit)
-    source = _reader_file(patient, visit)
+    source = reader_file(paths, patient.id, visit)
     if source is None:
+        if patient.study.config.segment.method == "readers":
+            raise StudyError(no_mask(paths, patient.id, visit))
         label_map, assessment, parameters = _by_network(patient, image, threads)
+        shown = side_of(label_map)
     else:
         label_map, assessment, parameters = _by_reader(patient, visit, source)
-    if settled := _check_side(patient, visit, label_map):
-        assessment = assessment | {"reasons": [*assessment["reasons"], settled]}
+        shown = refuse_contradictions(label_map, patient.side, source.name)
+    if remark := _check_side(patient, visit, shown):
+        assessment = assessment | {"reasons": [*assessment["reasons"], remark]}
     put_label_map(patient, visit, label_map)
     inputs = [image] if source is None else [image, source]
     if source is not None and "corrected_by" in parameters:
@@ -45,39 +51,25 @@ def segment_visit(patient: Patient, visit: str, *, threads: int) -> None:
     )
 
 
-def _check_side(patient: Patient, visit: str, label_map: LabelMap) -> str:
-    """Refuse a label map whose trochlea is that of the other knee, unless visits.tsv settles it; return the remark."""
-    shape = dicom.side_from_anatomy(label_map)
-    entry = patient.study.entries.get((patient.id, visit))
-    if shape is None or shape is patient.side:
+def _check_side(patient: Patient, visit: str, shown: SideOpinion) -> str:
+    """Refuse a knee whose three bones are all sure of the other side, unless visits.tsv settles it; return a remark."""
+    if not shown.contradicts(patient.side) and not shown.doubts(patient.side):
         return ""
-    found = f"participants.tsv says side {patient.side}, the shape of the femur says {shape}."
-    remark = entry.settled.get("anatomy") if entry else None
-    if remark is None:
+    found = f"participants.tsv says side {patient.side}, the shape says: {shown}."
+    entry = patient.study.entries.get((patient.id, visit))
+    if remark := entry.settled.get("anatomy") if entry else None:
+        return f"{found} Settled: {remark}"
+    if shown.contradicts(patient.side):
         advice = "Correct the side, or settle it in visits.tsv: `settled` = anatomy: WHY."
         raise StudyError(f"{patient.id} {visit}: {found} {advice}")
-    return f"{found} Settled: {remark}"
-
-
-def _reader_file(patient: Patient, visit: str) -> Path | None:
-    """Return a reader's correction or mask; None where there is none and the network may take over."""
-    paths = patient.study.paths
-    corrected, mask = paths.corrected(patient.id, visit), paths.mask(patient.id, visit)
-    if corrected.exists() or mask.exists():
-        return corrected if corrected.exists() else mask
-    if patient.study.config.segment.method == "readers":
-        raise StudyError(
-            f"{patient.id} {visit}: masks/{mask.name} does not exist. "
-            'Expected a reader\'s label map, since study.toml asks for method = "readers".'
-        )
-    return None
+    return found
 
 
 def _by_reader(patient: Patient, visit: str, source: Path) -> tuple[LabelMap, dict[str, Any], dict[str, Any]]:
     image = patient.study.paths.image(patient.id, visit)
     corrected = "desc-corrected" in source.name
     values = None if corrected else patient.study.config.segment.labels
-    label_map = adopt_mask(read_label_map(source, values), read_volume(image).grid, name=source.name)
+    label_map = adopt_mask(read_mask(source, values), read_grid(image), name=source.name)
     parameters: dict[str, Any] = {"method": "corrected" if corrected else "readers", "labels": values}
     if corrected:
         entry = patient.study.entries.get((patient.id, visit))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import typer
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mriseg.compare.columns import TableMap
-    from mriseg.compare.plan import AnalysisPlan
-    from mriseg.compare.trial import Measurements
-    from mriseg.study import Study
+from mriseg import __version__
+from mriseg.compare.analysis import check_before_opening
+from mriseg.compare.columns import TableMap, parse_table_map, to_regions
+from mriseg.compare.joining import gather_measurements
+from mriseg.compare.plan import AnalysisPlan, parse_plan, read_toml
+from mriseg.compare.seal import content_hash, seal, verify_seal
+from mriseg.compare.tables import read_table
+from mriseg.compare.trial import Measurements
+from mriseg.errors import AnalysisError
+from mriseg.files import read_json, sha256, write_json
+from mriseg.study.current import refuse_stale
+from mriseg.study.model import open_study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +28,7 @@ class Source:
 
     ``sealed`` are the files under the seal by the name that the lock gives them; ``root`` is the study folder, None
     for a plain table; ``columns`` names the columns of another reading system; ``sdc`` is the table of smallest
-    detectable changes.
+    detectable changes; ``remarks`` say what a reader of the results should know of how the values were made.
     """
 
     plan: AnalysisPlan
@@ -36,21 +41,15 @@ class Source:
     root: Path | None
     columns: TableMap | None = None
     sdc: Path | None = None
+    remarks: tuple[str, ...] = ()
 
     def measurements(self) -> pd.DataFrame:
         """Read the table of measurements, with the columns of ``regions.tsv``."""
-        from mriseg.compare.columns import to_regions
-        from mriseg.compare.tables import read_table
-
         table = read_table(self.table)
         return table if self.columns is None else to_regions(table, self.columns, self.table.name)
 
     def measured(self) -> Measurements:
         """Join the measurements to the participants, and refuse what no allocation could make comparable."""
-        from mriseg.compare.analysis import check_before_opening
-        from mriseg.compare.joining import gather_measurements
-        from mriseg.compare.tables import read_table
-
         people, failures = (read_table(path) if path else None for path in (self.participants, self.failures))
         measured = gather_measurements(self.measurements(), people, self.plan, failures=failures, name=self.table.name)
         check_before_opening(measured, self.plan)
@@ -58,9 +57,6 @@ class Source:
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every sealed file, and of the column map, which turns cells into measurements."""
-        from mriseg.compare.seal import content_hash
-        from mriseg.files import sha256
-
         found = {name: sha256(path) for name, path in self.sealed.items()}
         if self.columns is None:
             return found
@@ -76,12 +72,8 @@ def from_study(folder: Path, sdc: Path | None, *, current: bool = True) -> Sourc
         Where a run is at work, values are stale or missing, or a table of the group was changed by hand; failures are
         no reason, since their values are blank and counted.
     """
-    from mriseg.errors import AnalysisError
-    from mriseg.study import open_study
-
     study = open_study(folder)
-    if current:
-        _refuse_stale(study)
+    remarks = refuse_stale(study) if current else ()
     if study.config.analysis is None:
         raise AnalysisError(f"{study.paths.config} holds no [analysis] part; it names region, metric, visits and arms.")
     group, root = study.paths.group, study.paths.root
@@ -102,43 +94,12 @@ def from_study(folder: Path, sdc: Path | None, *, current: bool = True) -> Sourc
         sealed={p.relative_to(root).as_posix(): p for p in sorted([*tables, *measured]) if p.exists()} | _named([sdc]),
         root=root,
         sdc=sdc,
+        remarks=remarks,
     )
-
-
-def _refuse_stale(study: Study) -> None:
-    from mriseg.errors import AnalysisError
-    from mriseg.study import lock
-    from mriseg.study.group import changed_tables
-    from mriseg.study.overview import study_state
-    from mriseg.study.state import Status
-
-    if lock.at_work(study.paths):
-        raise AnalysisError(f"{study.paths.root.name}: a run is at work on this study. Wait for it to end.")
-    if not (study.paths.group / "regions.tsv").exists():
-        raise AnalysisError(f"{study.paths.group / 'regions.tsv'} does not exist yet. Run `mriseg run` first.")
-    state = study_state(study)
-    if not state.judged:
-        typer.secho("No record says how these values were made; nothing was checked.", fg="yellow", err=True)
-        return
-    if stale := state.not_current():
-        raise AnalysisError(
-            f"Values are not current: {'; '.join(stale)}. Run `mriseg run {study.paths.root.name}` first."
-        )
-    if changed := changed_tables(state):
-        raise AnalysisError(
-            f"{', '.join(changed)} in {study.paths.group.name}/ is not what the patients' files say: it was changed by "
-            "hand or not gathered yet. Run `mriseg run` to have it written again."
-        )
-    for patient in state.patients:
-        for step in patient.steps:
-            if step.status is Status.ABSENT:
-                typer.secho(f"{patient.patient.id} {step.task}: absent, {step.reason}", fg="yellow", err=True)
 
 
 def _named(files: list[Path | None]) -> dict[str, Path]:
     """Files by their name; two of one name would hide each other under the seal and are refused."""
-    from mriseg.errors import AnalysisError
-
     given = [path for path in files if path is not None]
     named = {path.name: path for path in given}
     if len(named) < len(given):
@@ -152,9 +113,6 @@ def from_table(
     table: Path, plan: Path, *, participants: Path | None, failures: Path | None, sdc: Path | None, out: Path
 ) -> Source:
     """Describe a comparison of a plain table; the lock lies beside the results."""
-    from mriseg.compare.columns import parse_table_map
-    from mriseg.compare.plan import parse_plan, read_toml
-
     document = read_toml(plan)
     return Source(
         plan=parse_plan(document, str(plan)),
@@ -170,27 +128,6 @@ def from_table(
     )
 
 
-def choose_source(
-    study: Path | None,
-    *,
-    table: Path | None,
-    plan: Path | None,
-    participants: Path | None,
-    failures: Path | None,
-    sdc: Path | None,
-    out: Path | None,
-    current: bool = True,
-) -> Source:
-    """Take the study folder or the plain table, whichever the command line gives; both or neither is wrong use."""
-    if study is not None:
-        if any(option is not None for option in (table, plan, participants, failures, out)):
-            raise typer.BadParameter("A study folder brings its own table, plan and place for results.")
-        return from_study(study, sdc, current=current)
-    if table is None or plan is None or out is None:
-        raise typer.BadParameter("Give a study folder, or --table, --plan and --out together.")
-    return from_table(table, plan, participants=participants, failures=failures, sdc=sdc, out=out)
-
-
 def set_seal(source: Source, *, reason: str = "") -> dict[str, Any]:
     """Write the lock; an earlier one is replaced only for a reason, and stays listed.
 
@@ -199,11 +136,6 @@ def set_seal(source: Source, *, reason: str = "") -> dict[str, Any]:
     AnalysisError
         The source is sealed already and no reason was given.
     """
-    from mriseg import __version__
-    from mriseg.compare.seal import seal
-    from mriseg.errors import AnalysisError
-    from mriseg.files import read_json, write_json
-
     earlier: list[dict[str, Any]] = []
     if source.lock.exists():
         old = read_json(source.lock)
@@ -219,10 +151,6 @@ def set_seal(source: Source, *, reason: str = "") -> dict[str, Any]:
 
 def check_seal(source: Source) -> tuple[str, ...]:
     """Name every change after the seal; an `AnalysisError` where there is no lock."""
-    from mriseg.compare.seal import verify_seal
-    from mriseg.errors import AnalysisError
-    from mriseg.files import read_json
-
     if not source.lock.exists():
         raise AnalysisError(f"{source.lock} does not exist; `mriseg lock` makes it.")
     return verify_seal(read_json(source.lock), source.hashes(), source.plan)
@@ -233,10 +161,6 @@ def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:
 
     Without a lock one is set here, which is still before the allocation is opened, and the result says so.
     """
-    from mriseg import __version__
-    from mriseg.compare.seal import seal, verify_seal
-    from mriseg.files import read_json, write_json
-
     if not source.lock.exists():
         write_json(source.lock, seal(hashes, source.plan, by=f"mriseg {__version__} compare"))
     lock = read_json(source.lock)
@@ -247,8 +171,6 @@ def seal_state(source: Source, hashes: dict[str, str]) -> dict[str, Any]:
 
 def _replaced(source: Source, lock: dict[str, Any]) -> list[str]:
     """Say so where results are there already that rest on a seal which this lock does not list."""
-    from mriseg.files import read_json
-
     results = source.out / "comparison.json"
     if not results.exists():
         return []
