@@ -19,7 +19,9 @@ from mriseg.study.paths import StudyPaths, sidecar_of
 from mriseg.study.reviews import Review, read_reviews
 from mriseg.study.surface_files import SurfaceFile, read_surface
 from mriseg.study.verdicts import Judgement, judged_defects, judged_regions, verdict_of
-from mriseg.types import Bone, LabelMap, RigidTransform, Side, Volume
+from mriseg.types import Bone, LabelMap, Measurement, RigidTransform, Side, Volume
+
+PAIR = 2  # visits of a study whose files need not name the later one
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,36 @@ class Patient:
         """Read where a label map came from, its verdict and reasons: the sidecar of the segmentation."""
         return read_json(self._existing(sidecar_of(self.study.paths.labels(self.id, visit))))
 
-    def transforms(self) -> dict[Bone, RigidTransform]:
-        """Motion of every registered bone, baseline -> follow-up RAS mm."""
-        bones = self.registration()["bones"]
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Visits after baseline that nothing blocks."""
+        return tuple(v for v in self.planned if v != self.study.visit_ids[0])
+
+    def registration_path(self, visit: str) -> Path:
+        """File with the transforms from baseline to a later visit."""
+        named = visit if len(self.study.visit_ids) > PAIR else ""
+        return self.study.paths.registration(self.id, named)
+
+    def transforms(self, visit: str | None = None) -> dict[Bone, RigidTransform]:
+        """Motion of every registered bone, baseline -> ``visit`` (the first later one) RAS mm."""
+        bones = self.registration(visit)["bones"]
         return {Bone(name): RigidTransform(matrix=entry["matrix_ras_mm"]) for name, entry in bones.items()}
 
-    def registration(self) -> dict[str, Any]:
-        """Read the registration file with its assessment; without one (a single visit) there are no bones."""
-        path = self.study.paths.registration(self.id)
-        return read_json(path) if path.exists() else {"bones": {}}
+    def registration(self, visit: str | None = None) -> dict[str, Any]:
+        """Read the registration of ``visit`` (the first later one) with its assessment; no file means no bones."""
+        chosen = visit or next(iter(self.later), "")
+        path = self.registration_path(chosen) if chosen else None
+        return read_json(path) if path is not None and path.exists() else {"bones": {}}
+
+    def remeasure(self, **values: Any) -> Measurement:
+        """Measure this patient again with other numbers, without writing anything.
+
+        ``values`` are fields of :class:`mriseg.measure.MeasureParameters`; two underscores reach into a group:
+        ``patient.remeasure(rim_mm=2.0, cover__wall_level=0.5)``. Without any, what the run measured is repeated.
+        """
+        from mriseg.study.measuring import measure_again
+
+        return measure_again(self, values)
 
     def regions(self) -> pd.DataFrame:
         """Regional values of all visits, long, with the state that the readers' judgement gives them."""

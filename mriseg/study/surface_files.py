@@ -10,15 +10,19 @@ import nibabel as nib
 import numpy as np
 
 from mriseg.files import replacing
-from mriseg.types import Array, Bone, BoneSurface, Measurement, ThicknessMap
+from mriseg.types import Array, Bone, BoneSurface, Measurement, RigidTransform, ThicknessMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SurfaceFile:
-    """One bone surface and the thickness on it, by visit id, in the right-knee frame."""
+    """One bone surface and, by visit id, the thickness on it and where it lies, in the right-knee frame.
+
+    ``to_visit`` maps the common space, in which the surface is drawn, to a visit.
+    """
 
     surface: BoneSurface
     thickness: Mapping[str, ThicknessMap]
+    to_visit: Mapping[str, RigidTransform]
 
     def to_gifti(self) -> nib.gifti.GiftiImage:
         """Return the surface as GIFTI: vertices in RAS mm, faces, and a data array a figure, which its name tells.
@@ -62,6 +66,7 @@ def write_surfaces(folder: Path, measurement: Measurement, visits: tuple[str, ..
             if bone in values.thickness:
                 arrays[f"thickness_mm:{visit}"] = values.thickness[bone].thickness_mm
                 arrays[f"state:{visit}"] = values.thickness[bone].state
+                arrays[f"to_visit:{visit}"] = values.to_visit[bone].matrix
         with replacing(folder / f"{bone.value}.npz") as partial:
             np.savez_compressed(partial, allow_pickle=False, **arrays)
     for left in set(folder.glob("*.npz")) - {folder / f"{bone.value}.npz" for bone in measurement.surfaces}:
@@ -76,4 +81,5 @@ def read_surface(path: Path) -> SurfaceFile:
     surface = BoneSurface(bone=Bone(path.stem), **{n: arrays[n] for n in names})
     visits = [n.split(":", 1)[1] for n in arrays if n.startswith("state:")]
     thickness = {v: ThicknessMap(thickness_mm=arrays[f"thickness_mm:{v}"], state=arrays[f"state:{v}"]) for v in visits}
-    return SurfaceFile(surface=surface, thickness=thickness)
+    to_visit = {v: RigidTransform(matrix=arrays[f"to_visit:{v}"]) for v in visits}
+    return SurfaceFile(surface=surface, thickness=thickness, to_visit=to_visit)

@@ -22,7 +22,10 @@ def test_gifti_holds_geometry_and_every_figure_by_name(tmp_path: Path) -> None:
     )
     state = np.array([VertexState.MEASURED, VertexState.DENUDED, VertexState.FAILED, VertexState.OUTSIDE])
     thickness = ThicknessMap(thickness_mm=np.array([1.75, 0, np.nan, np.nan]), state=state)
-    nib.save(SurfaceFile(surface=surface, thickness={"month6": thickness}).to_gifti(), tmp_path / "tibia.surf.gii")
+    nib.save(
+        SurfaceFile(surface=surface, thickness={"month6": thickness}, to_visit={}).to_gifti(),
+        tmp_path / "tibia.surf.gii",
+    )
     read = nib.load(tmp_path / "tibia.surf.gii")
     points, faces = read.agg_data(("pointset", "triangle"))
     assert np.array_equal(points, surface.vertices_mm)
