@@ -86,7 +86,7 @@ def _command(command: Any, context: Any) -> str:
     lines = [f"## {context.info_name}", "", body.strip(), "", "```text", usage, "```", ""]
     lines += ["| option | meaning |", "|---|---|", *table, ""] if table else []
     if examples.strip():
-        lines += ["```bash", *[line.strip() for line in examples.splitlines() if line.strip()], "```", ""]
+        lines += ["```text", *[line.strip() for line in examples.splitlines() if line.strip()], "```", ""]
     return "\n".join(lines)
 
 

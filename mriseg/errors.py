@@ -36,6 +36,10 @@ class RegistrationError(MrisegError):
     """Two visits could not be brought together."""
 
 
+class ParameterError(MrisegError):
+    """A parameter is unknown or out of its range."""
+
+
 class MeasurementError(MrisegError):
     """A label map cannot be measured."""
 

@@ -82,6 +82,31 @@ def nearest_rigid(matrix: FloatArray) -> RigidTransform:
     return RigidTransform(matrix=clean)
 
 
+def similarity_of(
+    source: FloatArray,
+    goal: FloatArray,
+    weight: FloatArray | None = None,
+    *,
+    scales: tuple[float, float] = (0.0, float("inf")),
+) -> FloatArray:
+    """Least-squares similarity (4, 4) between paired points (N, 3), source -> goal; alike without a ``weight`` (N,).
+
+    Umeyama 1991, doi:10.1109/34.88573. The scale stays within ``scales``.
+    """
+    w = None if weight is None else weight / max(float(weight.sum()), 1e-12)
+    a, b = (points.mean(axis=0) if w is None else w @ points for points in (source, goal))
+    centred = source - a
+    u, s, vt = np.linalg.svd((goal - b).T @ (centred if w is None else w[:, None] * centred))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    variance = float((centred**2).sum() if w is None else w @ np.sum(centred**2, axis=1))
+    scale = float(np.clip(float(s @ sign) / max(variance, 1e-12), *scales))
+    matrix = np.eye(4)
+    matrix[:3, :3] = scale * rotation
+    matrix[:3, 3] = b - scale * rotation @ a
+    return matrix
+
+
 def rotation_deg(transform: RigidTransform) -> float:
     """Angle of the rotation of a transform, in degrees, 0 to 180."""
     return float(np.degrees(Rotation.from_matrix(transform.matrix[:3, :3]).magnitude()))

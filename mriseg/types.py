@@ -437,9 +437,13 @@ class Defect:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VisitMeasurement:
-    """Everything measured at one visit on the shared surfaces."""
+    """Everything measured at one visit on the shared surfaces.
+
+    ``to_visit`` maps the common space of a bone to this visit, both in the right-knee frame.
+    """
 
     thickness: Mapping[Bone, ThicknessMap]
+    to_visit: Mapping[Bone, RigidTransform]
     regions: tuple[RegionValue, ...]
     defects: tuple[Defect, ...]
 

@@ -46,12 +46,14 @@ for visit in patient.visits:
 # ## How the bones moved between the visits
 
 # %%
-pd.DataFrame(patient.registration()["bones"]).T.drop(columns="matrix_ras_mm", errors="ignore")
+for visit in patient.later:
+    print(visit)
+    display(pd.DataFrame(patient.registration(visit)["bones"]).T.drop(columns="matrix_ras_mm", errors="ignore"))
 
 # %% [markdown]
 # ## Thickness
 #
-# One bone surface in half-way space carries both visits. Red is denuded bone, grey could not be measured. Medial is
+# One bone surface in the common space carries all visits. Red is denuded bone, grey could not be measured. Medial is
 # left.
 
 # %%
@@ -73,3 +75,14 @@ patient.defects()
 regions = patient.regions()
 main = regions[regions["region"].isin(["FT", "MT", "LT", "cMF", "cLF"])]
 main.pivot_table(index=["region", "metric", "unit"], columns="visit", values="value", sort=False).round(2)
+
+# %% [markdown]
+# ## The same with other thresholds
+#
+# Any number of `mriseg.measure.MeasureParameters` can be changed for a look; nothing is written.
+
+# %%
+again = patient.remeasure(min_area_mm2=20.0, rim_mm=3.0)
+pd.DataFrame(
+    {v: {(r.region, r.metric): r.value for r in m.regions} for v, m in zip(patient.visits, again.visits, strict=True)}
+).loc[[("FT", "dAB"), ("MT", "ThCtAB_aMe"), ("LT", "ThCtAB_aMe")]].round(2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mriseg.delimited import read_cells, with_names
 from mriseg.errors import TableError
 from mriseg.types import Side
-from mriseg.words import known, parse_numbers, side_of, spelt_twice, unit_of, why_no_number, word
+from mriseg.words import known, parse_numbers, side_of, some, spelt_twice, unit_of, why_no_number, word
 
 
 @pytest.mark.parametrize("cell", ["s1", " s1", "s1 ", "s1\u00a0", "\ufeffs1", "s1\u200b", "\ts1\r", "\uff531"])
@@ -163,3 +163,8 @@ def test_headers_are_found_whatever_their_case_and_two_that_answer_to_one_name_a
     assert list(table.columns) == ["participant_id", "Site"]
     with pytest.raises(TableError, match=r"t.tsv: the columns 'Side', 'side' are all side"):
         with_names(pd.DataFrame({"Side": ["L"], "side": ["R"]}), ["side"], "t.tsv")
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    assert some(["a", "b"]) == "a, b"
+    assert some("abcdef") == "a, b, c, d, e and 1 more"

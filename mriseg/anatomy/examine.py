@@ -55,7 +55,13 @@ def examine_laid(label_map: LabelMap, lays: Mapping[Bone, Mapping[Side, RigidLay
 
 
 def _unfit(lays: Mapping[Bone, Mapping[Side, RigidLay]]) -> str:
-    """Say that the orientation of the whole file is wrong, where most of its bones fit the atlas in no way."""
+    """Say that the orientation of the whole file is wrong, where half of its bones or more fit the atlas in no way.
+
+    Three bones in their order tell the orientation by themselves: what fits ill then is a shape, which is measured or
+    not, bone by bone.
+    """
+    if len(lays) == len(Bone):
+        return ""
     off = {bone: min(fit.residual_mm for fit in fits.values()) for bone, fits in lays.items()}
     unfit = [bone for bone in off if off[bone] > UNFIT_MM[bone]]
     if 2 * len(unfit) < len(off) or not unfit:

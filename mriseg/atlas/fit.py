@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from mriseg.atlas.parameters import FitParameters
+from mriseg.geometry import apply_affine, similarity_of
 from mriseg.surfaces import Surface, border_vertices, vertex_normals
 from mriseg.types import Array, FloatArray, IntArray
 
-SCALES = (0.75, 1.35)  # adult knees; a fit never leaves this range
-SMOOTHING_MM = (24.0, 16.0, 11.0, 8.0, 6.0)
-STEPS = 5
-STILL_MM = 0.005
-SOURCE_STRIDE = 3  # every third vertex pulls: they lie closer together than the finest smoothing
+DEFAULTS = FitParameters()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,63 +64,83 @@ def target(surface: Surface) -> Target:
 
 
 def fit_similarity(
-    template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray, steps: int = 100, stride: int = 1
+    template: Surface,
+    bone: Target,
+    start: FloatArray,
+    *,
+    weight: FloatArray,
+    steps: int | None = None,
+    stride: int = 1,
+    parameters: FitParameters = DEFAULTS,
 ) -> FloatArray:
     """Similarity transform (4, 4) that lays ``template`` onto ``bone``, by trimmed closest points from ``start``.
 
     Closest points are taken both ways: one way alone lets the template shrink. ``weight`` (V,) is the trust in each
-    template vertex; every ``stride``-th vertex is used. Stops early when nothing moves by ``STILL_MM``.
+    template vertex, ``steps`` the most that are made; every ``stride``-th vertex is used. Stops early when nothing
+    moves by ``still_mm``.
     """
     matrix = start.copy()
     vertices, weight = template.vertices_mm[::stride], weight[::stride]
     normals, open_end = vertex_normals(template)[::stride], border_vertices(template)[::stride]
     bone_points, bone_normals = bone.vertices_mm[:: 2 * stride], bone.normals[:: 2 * stride]
     previous = np.full_like(vertices, np.inf)
-    for _ in range(steps):
-        points = _apply(matrix, vertices)
-        if np.abs(points - previous).max() < STILL_MM:
+    p = parameters
+    for _ in range(p.similarity_steps if steps is None else steps):
+        points = apply_affine(matrix, vertices)
+        if np.abs(points - previous).max() < p.still_mm:
             break
         previous = points
         turned = normals @ (matrix[:3, :3] / np.cbrt(np.linalg.det(matrix[:3, :3]))).T
-        foot, trust, _ = _pairs(points, turned, bone)
+        foot, trust, _ = _pairs(points, turned, bone, p)
         moving = Target(vertices_mm=points, normals=turned, border=open_end, tree=KDTree(points))
-        near, back = _back_pairs(bone_points, bone_normals, moving)
+        near, back = _back_pairs(bone_points, bone_normals, moving, p)
         matrix = similarity_of(
             np.vstack([vertices, vertices[near]]),
             np.vstack([foot, bone_points]),
             np.concatenate([trust * weight, back * weight[near] * len(points) / len(bone_points)]),
+            scales=(p.least_scale, p.most_scale),
         )
     return matrix
 
 
-def _back_pairs(points: FloatArray, normals: FloatArray, moving: Target) -> tuple[IntArray, FloatArray]:
+def _back_pairs(
+    points: FloatArray, normals: FloatArray, moving: Target, p: FitParameters
+) -> tuple[IntArray, FloatArray]:
     """Template vertex closest to each bone point, and a trust that drops what lies beyond the template."""
     distance, near = map(np.asarray, moving.tree.query(points))
-    usable = ~moving.border[near] & (np.einsum("ij,ij->i", moving.normals[near], normals) > 0.5)
-    spread = 1.5 * float(np.median(distance[usable])) + 1.0 if usable.any() else 1.0
-    return near, np.where(usable, 1.0 / (1.0 + (distance / (2.0 * spread)) ** 4), 0.0)
+    usable = ~moving.border[near] & (np.einsum("ij,ij->i", moving.normals[near], normals) > p.facing)
+    return near, _trust(distance, usable, p)
 
 
-def fit(template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray) -> Fit:
-    """Lay ``template`` onto ``bone``: similarity from ``start`` (4, 4), then displacements smooth over 24 to 6 mm."""
-    similarity = fit_similarity(template, bone, start, weight=weight)
-    points = _apply(similarity, template.vertices_mm)
+def _trust(distance: FloatArray, usable: Array, p: FitParameters) -> FloatArray:
+    """Trust (N,) of 0 to 1 in pairs at ``distance`` (N,), which falls off beyond a multiple of the usual one."""
+    usual = p.spread_factor * float(np.median(distance[usable])) + p.spread_summand_mm if usable.any() else 1.0
+    return np.where(usable, 1.0 / (1.0 + (distance / (p.trust_reach * usual)) ** 4), 0.0)
+
+
+def fit(
+    template: Surface, bone: Target, start: FloatArray, *, weight: FloatArray, parameters: FitParameters = DEFAULTS
+) -> Fit:
+    """Lay ``template`` onto ``bone``: similarity from ``start`` (4, 4), then displacements smooth over ever less."""
+    p = parameters
+    similarity = fit_similarity(template, bone, start, weight=weight, parameters=p)
+    points = apply_affine(similarity, template.vertices_mm)
     reference = points.copy()
-    source = np.arange(0, len(points), SOURCE_STRIDE)
+    source = np.arange(0, len(points), p.stride)
     squared = _squared_distances(reference, reference[source])
     stages = []
-    for smoothing in SMOOTHING_MM:
+    for smoothing in p.smoothing_mm:
         kernel = np.exp(squared / np.float32(-2.0 * smoothing**2))
-        for _ in range(STEPS):
+        for _ in range(p.steps):
             normals = vertex_normals(Surface(vertices_mm=points, faces=template.faces))
-            foot, trust, facing = _pairs(points, normals, bone)
+            foot, trust, facing = _pairs(points, normals, bone, p)
             along = np.einsum("ij,ij->i", foot - points, facing)
             pull = (trust * along)[:, None] * facing
             smooth = kernel @ np.column_stack([pull, trust])[source].astype(np.float32)
             points = points + smooth[:, :3] / (smooth[:, 3:] + 1e-3)
         stages.append(points)
     normals = vertex_normals(Surface(vertices_mm=points, faces=template.faces))
-    foot, trust, facing = _pairs(points, normals, bone)
+    foot, trust, facing = _pairs(points, normals, bone, p)
     distance = np.abs(np.einsum("ij,ij->i", foot - points, facing))
     return Fit(
         vertices_mm=points,
@@ -132,39 +150,17 @@ def fit(template: Surface, bone: Target, start: FloatArray, *, weight: FloatArra
     )
 
 
-def _pairs(points: FloatArray, normals: FloatArray, bone: Target) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _pairs(
+    points: FloatArray, normals: FloatArray, bone: Target, p: FitParameters
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Closest facing point of the bone, a trust of 0 to 1 (0 at open borders and for outliers), its normal."""
     _, near = bone.tree.query(points)
     foot, facing = bone.vertices_mm[near], bone.normals[near]
     distance = np.linalg.norm(foot - points, axis=1)
-    usable = ~bone.border[near] & (np.einsum("ij,ij->i", facing, normals) > 0.5)
-    spread = 1.5 * float(np.median(distance[usable])) + 1.0 if usable.any() else 1.0
-    return foot, np.where(usable, 1.0 / (1.0 + (distance / (2.0 * spread)) ** 4), 0.0), facing
+    usable = ~bone.border[near] & (np.einsum("ij,ij->i", facing, normals) > p.facing)
+    return foot, _trust(distance, usable, p), facing
 
 
 def _squared_distances(points: FloatArray, sources: FloatArray) -> Array:
     a, b = ((p - points.mean(axis=0)).astype(np.float32) for p in (points, sources))
     return np.asarray((a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2.0 * a @ b.T)
-
-
-def _apply(matrix: FloatArray, points: FloatArray) -> FloatArray:
-    return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3], dtype=np.float64)
-
-
-def similarity_of(source: FloatArray, goal: FloatArray, weight: FloatArray) -> FloatArray:
-    """Weighted least-squares similarity (4, 4) between paired points (N, 3), source -> goal.
-
-    Umeyama 1991, doi:10.1109/34.88573. The scale stays within ``SCALES``.
-    """
-    w = weight / max(float(weight.sum()), 1e-12)
-    a, b = w @ source, w @ goal
-    covariance = (goal - b).T @ (w[:, None] * (source - a))
-    u, s, vt = np.linalg.svd(covariance)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    variance = float(w @ np.sum((source - a) ** 2, axis=1))
-    scale = float(np.clip(float(s @ sign) / max(variance, 1e-12), *SCALES))
-    matrix = np.eye(4)
-    matrix[:3, :3] = scale * rotation
-    matrix[:3, 3] = b - scale * rotation @ a
-    return matrix

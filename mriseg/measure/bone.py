@@ -39,8 +39,6 @@ from mriseg.types import (
     VertexState,
 )
 
-MOST_LOST = 0.02  # part of a region that may fail before its figures are withheld
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bareness:
@@ -59,12 +57,14 @@ class Bareness:
 class BoneVisit:
     """What one visit shows on the shared surface of one bone.
 
-    ``lost`` holds the regions that this visit does not show well enough, with the state of their rows.
+    ``to_visit`` maps the common space to this visit, ``lost`` holds the regions that it does not show well enough, with
+    the state of their rows.
     """
 
     thickness: ThicknessMap
     samples: Pieces
     bed: Bed
+    to_visit: RigidTransform
     lost: Mapping[str, RowState]
 
 
@@ -90,11 +90,11 @@ def measure_bone(
     carried = lay_atlas(bone, labels, to_visit, parameters)
     if carried.verdict is Verdict.FAILED:
         raise MeasurementError(f"{bone}: {'; '.join(carried.reasons)}.")
-    place = articular_place(bone, labels, to_visit, carried)
+    place = articular_place(bone, labels, to_visit, carried, parameters.place)
     around = np.vstack([place.box_mm, place.expected_mm])
     fields = [
         visit_fields(
-            crop_around(one, motion.apply(around), margin_mm=4.0),
+            crop_around(one, motion.apply(around), margin_mm=parameters.place.margin_mm),
             bone,
             motion,
             smoothing_mm=parameters.smoothing_mm,
@@ -102,14 +102,14 @@ def measure_bone(
         )
         for one, motion in zip(labels, to_visit, strict=True)
     ]
-    surface, cartilage = surfaces_of(fields, place, spacing_mm=parameters.spacing_mm)
+    surface, cartilage = surfaces_of(fields, place, parameters)
     graph, area = adjacency(surface), vertex_areas(surface)
-    values = values_at(carried, surface.vertices_mm, vertex_normals(surface))
+    values = values_at(carried, surface.vertices_mm, vertex_normals(surface), parameters.atlas)
     sights = [
         Sight(
             cartilage=one,
             cover=without_specks(
-                cover_field(one.column_mm, values.coverage, graph),
+                cover_field(one.column_mm, values.coverage, graph, parameters=parameters.cover),
                 one.thickness_mm,
                 graph,
                 area,
@@ -122,7 +122,10 @@ def measure_bone(
     shared = shared_of(bone, surface, graph, carried=carried, values=values, sights=sights, parameters=parameters)
     bare = [_bareness(shared, sight, parameters) for sight in sights]
     failed = [_failed(shared, sight, one) for sight, one in zip(sights, bare, strict=True)]
-    lost = [_lost_regions(shared, part, sight.unseen) for part, sight in zip(failed, sights, strict=True)]
+    lost = [
+        _lost_regions(shared, part, sight.unseen, parameters.figure.most_lost)
+        for part, sight in zip(failed, sights, strict=True)
+    ]
     # A vertex that fails at one visit is dropped from all, but a visit that does not show a region takes it from none.
     dropped = np.logical_or.reduce(
         [
@@ -131,8 +134,8 @@ def measure_bone(
         ]
     )
     visits = [
-        _shown_at(shared, sight, part, failed=dropped | own, lost=names, parameters=parameters)
-        for sight, part, own, names in zip(sights, bare, failed, lost, strict=True)
+        _shown_at(shared, sight, part, failed=dropped | own, lost=names, to_visit=motion, parameters=parameters)
+        for sight, part, own, names, motion in zip(sights, bare, failed, lost, to_visit, strict=True)
     ]
     return BoneResult(surface=_bone_surface(bone, shared), visits=tuple(visits), carried=carried)
 
@@ -166,14 +169,14 @@ def _failed(shared: Shared, sight: Sight, bare: Bareness) -> Array:
     return np.asarray((shared.code > 0) & (sight.unseen | blind))
 
 
-def _lost_regions(shared: Shared, failed: Array, unseen: Array) -> dict[str, RowState]:
+def _lost_regions(shared: Shared, failed: Array, unseen: Array, most_lost: float) -> dict[str, RowState]:
     """Regions of which one visit does not show more than a small part, and why."""
     size = len(Region) + 1
     whole, part, out = (
         np.bincount(shared.code, weights=shared.area_mm2 * which, minlength=size)
         for which in (np.ones_like(failed), failed, failed & unseen)
     )
-    lost = [r for r in Region if part[r.code] > MOST_LOST * whole[r.code]]
+    lost = [r for r in Region if part[r.code] > most_lost * whole[r.code]]
     return {r.value: RowState.CUT if out[r.code] > 0 else RowState.FAILED for r in lost}
 
 
@@ -184,6 +187,7 @@ def _shown_at(
     *,
     failed: Array,
     lost: Mapping[str, RowState],
+    to_visit: RigidTransform,
     parameters: MeasureParameters,
 ) -> BoneVisit:
     """Thickness, state and samples of one visit, without the vertices that ``failed`` (V,)."""
@@ -191,7 +195,7 @@ def _shown_at(
     inner = np.where(bare.rim, 0, kept)
     vertices = shared.surface.vertices_mm
     bare_here = bare.vertices & (inner > 0)
-    near = distance_to(bare_here, vertices) <= 2.0 * parameters.spacing_mm
+    near = distance_to(bare_here, vertices) <= parameters.figure.bare_reach * parameters.spacing_mm
     bare_mm2 = np.where(near & (inner > 0), bare_share(shared.surface, sight.cover), 0.0)
     bare_mm2 = np.where(np.isin(inner, bare.regions), shared.share_mm2, bare_mm2)
     thickness = np.where(bare_here | (inner == 0), 0.0, sight.cartilage.thickness_mm)
@@ -211,6 +215,7 @@ def _shown_at(
             rim=bare.rim,
             thickness_mm=thickness,
             without=bare.regions,
+            near_mm=parameters.figure.near_mm,
         ),
         bed=Bed(
             vertices_mm=vertices,
@@ -223,5 +228,6 @@ def _shown_at(
             expected_mm=shared.expected_mm,
             rise_mm=shared.rise_mm,
         ),
+        to_visit=to_visit,
         lost=lost,
     )

@@ -12,6 +12,7 @@ from scipy.linalg import expm, logm
 from mriseg.geometry import halfway, mirror_transform, nearest_rigid
 from mriseg.types import Bone, LabelMap, Registration, RigidTransform, Side, Verdict
 
+PAIR = 2
 STILL = 1e-12  # of a step, in radians and mm, at which the mean of poses has settled
 DECIMALS = 9  # of a motion: a motion and the inverse of its inverse agree to them
 
@@ -55,7 +56,7 @@ def in_fixed_order(labels: Sequence[LabelMap], motions: Sequence[RigidTransform]
 
 def _from_the_middle(motions: Sequence[RigidTransform]) -> list[RigidTransform]:
     """Common space -> each visit, of motions that start at the first of them."""
-    if len(motions) == 2:
+    if len(motions) == PAIR:
         half = halfway(motions[1])
         return [half.inverse(), half]
     back = mean_pose(motions).inverse()

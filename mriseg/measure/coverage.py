@@ -10,24 +10,11 @@ from scipy.spatial import KDTree
 
 from mriseg.geometry import apply_affine
 from mriseg.measure.fields import VisitFields
+from mriseg.measure.tuned import CoverParameters
 from mriseg.surfaces import Surface, closest_points, sample, submesh, vertex_areas, vertex_normals
 from mriseg.types import Array, FloatArray
 
-STEP_MM = 0.2
-# Columns over the bone in which cartilage is looked for. They are short: on curved bone a high column leans over the
-# wall of a lesion, and convex condyles would lose bare area to it; and a thin layer that is left fills most of one.
-HEIGHTS_MM = np.arange(-0.8, 0.21, STEP_MM)
-INWARD_MM = np.arange(0.2, 0.9, 0.2)  # below the articular surface
-MOST_MM = 7.0  # no cartilage is thicker
-BOUND, BOUND_MM = 2.0, 0.5  # a path along the normal ends where it exceeds the nearest distance by factor and summand
-ARTICULAR = 0.3  # smoothed label just below: a layer of 0.3 mm reaches it
-FACING = 0.5  # cosine between bone and articular surface: steeper is the wall of a lesion
-# Part of the column beside a wall that stands on it: half on a straight one. Smoothing moves the half level of a round
-# hole inwards, and columns lean over its edge: at 0.53 the hole of known size in a shell comes out right within 0.5 %.
-WALL_LEVEL = 0.53
-WALL_REACH = 2  # triangles on either side of a wall over which the smoothed label rises
-RIM_COLUMN_MM, LEAST_COLUMN_MM = 0.18, 0.06
-THIN_MM = (0.3, 0.4)  # a column beside the edge that is higher ends at a wall, also along the margin
+DEFAULTS = CoverParameters()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,22 +47,26 @@ class Cartilage:
     voxel_mm3: float
 
 
-def cartilage_on(surface: Surface, fields: VisitFields, own: Surface, outer: Surface) -> Cartilage:
+def cartilage_on(
+    surface: Surface, fields: VisitFields, own: Surface, outer: Surface, *, parameters: CoverParameters = DEFAULTS
+) -> Cartilage:
     """Measure the cartilage of one visit on the shared bone ``surface`` (V vertices).
 
     ``own`` and ``outer`` are the bone surface of this visit alone and the surface of bone and cartilage together; all
     three are in half-way space.
     """
-    near, _ = submesh(outer, _close(outer.vertices_mm, surface.vertices_mm, reach_mm=10.0))
-    joint, joint_area = _articular(near, surface, fields)
+    near, _ = submesh(outer, _close(outer.vertices_mm, surface.vertices_mm, reach_mm=parameters.outer_reach_mm))
+    joint, joint_area = _articular(near, surface, fields, parameters)
     distance, _ = closest_points(surface.vertices_mm, joint)
     offset = _offset(surface, fields, own)
     thickness = np.maximum(distance + offset, 0.0)
+    bound = parameters.path_factor * distance + parameters.path_summand_mm
+    path = _along_normal(surface, fields, parameters, bound_mm=bound)
     voxels = np.argwhere(fields.cartilage).astype(np.float64)
     return Cartilage(
-        column_mm=_columns(surface, fields, offset),
-        thickness_mm=np.where(thickness <= MOST_MM, thickness, np.inf),  # farther off lies another plate
-        along_normal_mm=np.maximum(_along_normal(surface, fields, bound_mm=BOUND * distance + BOUND_MM) + offset, 0.0),
+        column_mm=_columns(surface, fields, offset, parameters),
+        thickness_mm=np.where(thickness <= parameters.thickest_mm, thickness, np.inf),  # farther off lies another plate
+        along_normal_mm=np.maximum(path + offset, 0.0),
         outer_mm=joint.vertices_mm,
         outer_area_mm2=joint_area,
         outer_distance_mm=closest_points(joint.vertices_mm, own)[0],
@@ -84,19 +75,22 @@ def cartilage_on(surface: Surface, fields: VisitFields, own: Surface, outer: Sur
     )
 
 
-def _along_normal(surface: Surface, fields: VisitFields, *, bound_mm: FloatArray) -> FloatArray:
+def _along_normal(
+    surface: Surface, fields: VisitFields, parameters: CoverParameters, *, bound_mm: FloatArray
+) -> FloatArray:
     """Height (V,) in mm at which the normal of each vertex first leaves the cartilage; NaN beyond ``bound_mm`` (V,).
 
     Unbounded, a ray crosses the joint space and measures the cartilage of the other bone.
     """
     normals = vertex_normals(surface)
-    heights = np.arange(0.0, MOST_MM + STEP_MM, STEP_MM)
+    step = parameters.step_mm
+    heights = np.arange(0.0, parameters.thickest_mm + step, step)
     points = fields.to_visit.apply((surface.vertices_mm + heights[:, None, None] * normals).reshape(-1, 3))
     field = sample(fields.outer, fields.grid, points, outside=1.0).reshape(len(heights), -1)
     leaves = (field[:-1] <= 0) & (field[1:] > 0)
     first = np.argmax(leaves, axis=0)
     low, high = (np.take_along_axis(field, (first + n)[None], axis=0)[0] for n in (0, 1))
-    height = heights[first] + STEP_MM * low / np.where(high > low, low - high, -1.0)
+    height = heights[first] + step * low / np.where(high > low, low - high, -1.0)
     return np.where(leaves.any(axis=0) & (height <= bound_mm), height, np.nan)
 
 
@@ -109,49 +103,58 @@ def _offset(surface: Surface, fields: VisitFields, own: Surface) -> FloatArray:
     return np.where(above, height, -height)
 
 
-def _columns(surface: Surface, fields: VisitFields, offset: FloatArray) -> FloatArray:
+def _columns(surface: Surface, fields: VisitFields, offset: FloatArray, parameters: CoverParameters) -> FloatArray:
     """Integral of the smoothed cartilage label along the normal of each vertex (V,), mm.
 
     The columns stand on this visit's own bone, ``offset`` (V,) below the shared surface: they are so short that a
-    shared surface a quarter of a millimetre off would bare thin cartilage, of the visit that differs most from the
+    shared surface a quarter of a millimetre off would bare thin cartilage, at the visit that differs most from the
     others first.
     """
     normals = vertex_normals(surface)
     total = np.zeros(len(surface.vertices_mm))
-    for height in HEIGHTS_MM:
+    step = parameters.step_mm
+    for height in np.arange(parameters.column_low_mm, parameters.column_high_mm + 0.5 * step, step):
         points = fields.to_visit.apply(surface.vertices_mm + (height - offset)[:, None] * normals)
         total += sample(fields.occupancy, fields.grid, points, outside=0.0)
-    return total * STEP_MM
+    return total * step
 
 
-def cover_field(column_mm: FloatArray, coverage: FloatArray, graph: sparse.csr_array) -> FloatArray:
+def cover_field(
+    column_mm: FloatArray, coverage: FloatArray, graph: sparse.csr_array, *, parameters: CoverParameters = DEFAULTS
+) -> FloatArray:
     """Say where cartilage covers the bone, (V,): positive where it does, negative where not, zero on the edge.
 
     The wall of a lesion stands where the smoothed column of cartilage has about half of its height beside the wall
-    (``WALL_LEVEL``): that is its place whatever the smoothing, and thin cartilage is compared with its own
+    (``wall_level``): that is its place whatever the smoothing, and thin cartilage is compared with its own
     neighbourhood. Along the outer margin (``coverage`` of the atlas below 1) thin cartilage thins out instead, and
     ends at a fixed height.
     """
-    beside = column_mm
-    for _ in range(WALL_REACH):
+    p, beside = parameters, column_mm
+    for _ in range(p.wall_reach):
         beside = np.maximum(beside, np.maximum.reduceat(beside[graph.indices], graph.indptr[:-1]))
-    wall = WALL_LEVEL * beside
-    inner = np.clip((coverage - 0.5) / 0.3, 0.0, 1.0)
-    inner = np.maximum(inner, np.clip((beside - THIN_MM[0]) / (THIN_MM[1] - THIN_MM[0]), 0.0, 1.0))
-    rim = np.minimum(wall, RIM_COLUMN_MM)
-    return column_mm - np.maximum(inner * wall + (1.0 - inner) * rim, LEAST_COLUMN_MM)
+    wall = p.wall_level * beside
+    inner = np.maximum(_ramp(coverage, p.inner_low, p.inner_high), _ramp(beside, p.thin_low_mm, p.thin_high_mm))
+    rim = np.minimum(wall, p.rim_column_mm)
+    return column_mm - np.maximum(inner * wall + (1.0 - inner) * rim, p.least_column_mm)
 
 
-def _articular(outer: Surface, bone: Surface, fields: VisitFields) -> tuple[Surface, FloatArray]:
+def _ramp(values: FloatArray, low: float, high: float) -> FloatArray:
+    """0 up to ``low``, 1 from ``high`` on, straight between."""
+    return np.clip((values - low) / (high - low), 0.0, 1.0)
+
+
+def _articular(
+    outer: Surface, bone: Surface, fields: VisitFields, parameters: CoverParameters
+) -> tuple[Surface, FloatArray]:
     """Joint side of the outer surface: cartilage just below and facing as the bone does; and its vertex areas (N,)."""
     normals = vertex_normals(outer)
     best = np.zeros(len(outer.vertices_mm))
-    for depth in INWARD_MM:
+    for depth in np.arange(parameters.step_mm, parameters.inward_mm + 0.5 * parameters.step_mm, parameters.step_mm):
         points = fields.to_visit.apply(outer.vertices_mm - depth * normals)
         np.maximum(best, sample(fields.occupancy, fields.grid, points, outside=0.0), out=best)
     _, below = KDTree(bone.vertices_mm).query(outer.vertices_mm, workers=2)
     facing = np.einsum("ij,ij->i", vertex_normals(bone)[below], normals)
-    joint, _ = submesh(outer, (best > ARTICULAR) & (facing > FACING))
+    joint, _ = submesh(outer, (best > parameters.articular) & (facing > parameters.facing))
     return joint, vertex_areas(joint)
 
 

@@ -7,19 +7,20 @@ from scipy import sparse
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from mriseg.measure.tuned import NormParameters
 from mriseg.types import Array, FloatArray
 
-SOUND = (0.75, 1.5)  # of what is expected: thinner is taken for loss, thicker for an error or swelling
-ROUNDS = 5
-LOCAL_MM = 12.0  # over which this knee's own thickness may differ from the scaled norm
-LOCAL_RANGE = (0.75, 1.3)
-PRIOR_MM2 = 60.0  # weight of the knee's overall factor against sound cartilage nearby
-NODES = 900
-RISE_SMOOTHING_STEPS = 60
+DEFAULTS = NormParameters()
 
 
 def expected_thickness(
-    vertices_mm: FloatArray, norm_mm: FloatArray, thickness_mm: FloatArray, covered: Array, area_mm2: FloatArray
+    vertices_mm: FloatArray,
+    norm_mm: FloatArray,
+    thickness_mm: FloatArray,
+    covered: Array,
+    area_mm2: FloatArray,
+    *,
+    parameters: NormParameters = DEFAULTS,
 ) -> FloatArray:
     """Thickness (V,) in mm that this knee would have without disease.
 
@@ -27,37 +28,46 @@ def expected_thickness(
     surface; both come from the sound cartilage alone, so that a lesion does not make its place look thin by nature.
     Where little sound cartilage is near, the factor of the knee stands alone.
     """
-    factor = scale_to_knee(norm_mm, thickness_mm, covered, area_mm2)
-    usable = np.flatnonzero(covered & (norm_mm > 0.5) & np.isfinite(thickness_mm))
+    p = parameters
+    factor = scale_to_knee(norm_mm, thickness_mm, covered, area_mm2, parameters=p)
+    usable = np.flatnonzero(covered & (norm_mm > p.least_mm) & np.isfinite(thickness_mm))
     if usable.size == 0:
         return np.asarray(factor * norm_mm, dtype=np.float64)
-    nodes = usable[:: max(1, len(usable) // NODES)]
+    nodes = usable[:: max(1, len(usable) // p.nodes)]
     weight = float(area_mm2[usable].sum()) / len(nodes)
     ratio = thickness_mm[nodes] / (factor * norm_mm[nodes])
-    kernel = np.exp(-0.5 * (cdist(vertices_mm[nodes], vertices_mm[nodes]) / LOCAL_MM) ** 2)
+    kernel = np.exp(-0.5 * (cdist(vertices_mm[nodes], vertices_mm[nodes]) / p.local_mm) ** 2)
     local = np.ones(len(nodes))
-    for _ in range(ROUNDS):
-        sound = ((ratio > SOUND[0] * local) & (ratio < SOUND[1] * local)).astype(float)
-        local = (kernel @ (sound * ratio) * weight + PRIOR_MM2) / (kernel @ sound * weight + PRIOR_MM2)
-        local = np.clip(local, *LOCAL_RANGE)
-    distance, near = KDTree(vertices_mm[nodes]).query(vertices_mm, k=min(6, len(nodes)), workers=2)
+    for _ in range(p.rounds):
+        sound = ((ratio > p.sound_low * local) & (ratio < p.sound_high * local)).astype(float)
+        local = (kernel @ (sound * ratio) * weight + p.prior_mm2) / (kernel @ sound * weight + p.prior_mm2)
+        local = np.clip(local, p.local_low, p.local_high)
+    distance, near = KDTree(vertices_mm[nodes]).query(vertices_mm, k=min(p.neighbours, len(nodes)), workers=2)
     share = 1.0 / (np.reshape(distance, (len(vertices_mm), -1)) ** 2 + 1.0)
     smooth = (share * local[near].reshape(share.shape)).sum(axis=1) / share.sum(axis=1)
     return np.asarray(factor * norm_mm * smooth, dtype=np.float64)
 
 
-def scale_to_knee(norm_mm: FloatArray, thickness_mm: FloatArray, covered: Array, area_mm2: FloatArray) -> float:
+def scale_to_knee(
+    norm_mm: FloatArray,
+    thickness_mm: FloatArray,
+    covered: Array,
+    area_mm2: FloatArray,
+    *,
+    parameters: NormParameters = DEFAULTS,
+) -> float:
     """Factor from the normative to this knee's thickness by its sound cartilage; 1 where there is too little.
 
     A weighted median of the ratio over covered vertices, repeated over those that it calls sound.
     """
-    use = covered & np.isfinite(norm_mm) & (norm_mm > 0.5) & np.isfinite(thickness_mm)
-    if area_mm2[use].sum() < 50.0:
+    p = parameters
+    use = covered & np.isfinite(norm_mm) & (norm_mm > p.least_mm) & np.isfinite(thickness_mm)
+    if area_mm2[use].sum() < p.least_mm2:
         return 1.0
     ratio, weight = thickness_mm[use] / norm_mm[use], area_mm2[use]
     factor = _median(ratio, weight)
-    for _ in range(ROUNDS):
-        sound = (ratio > SOUND[0] * factor) & (ratio < SOUND[1] * factor)
+    for _ in range(p.rounds):
+        sound = (ratio > p.sound_low * factor) & (ratio < p.sound_high * factor)
         if not sound.any():
             break
         factor = _median(ratio[sound], weight[sound])
@@ -70,7 +80,9 @@ def _median(values: FloatArray, weight: FloatArray) -> float:
     return float(values[order][np.searchsorted(rank, 0.5 * rank[-1])])
 
 
-def rise(vertices_mm: FloatArray, normals: FloatArray, graph: sparse.csr_array) -> FloatArray:
+def rise(
+    vertices_mm: FloatArray, normals: FloatArray, graph: sparse.csr_array, *, steps: int = DEFAULTS.rise_steps
+) -> FloatArray:
     """Height in mm of every vertex (V,) over the bone as it would be without bumps a few millimetres wide.
 
     The surface is smoothed over about 4 mm; an internal osteophyte stands out of it, a pit lies below.
@@ -79,6 +91,6 @@ def rise(vertices_mm: FloatArray, normals: FloatArray, graph: sparse.csr_array) 
     links.data = np.ones_like(links.data)
     degree = np.maximum(np.asarray(links.sum(axis=1)).ravel(), 1.0)
     smooth = vertices_mm
-    for _ in range(RISE_SMOOTHING_STEPS):
+    for _ in range(steps):
         smooth = 0.5 * smooth + 0.5 * (links @ smooth) / degree[:, None]
     return np.asarray(np.einsum("ij,ij->i", vertices_mm - smooth, normals), dtype=np.float64)

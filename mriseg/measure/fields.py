@@ -15,8 +15,11 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from mriseg.geometry import apply_affine, box_corners, crop, grid_corners, in_view, isotropic_grid, thin
+from mriseg.measure.tuned import PlaceParameters
 from mriseg.surfaces import smooth_field
 from mriseg.types import Array, Bone, FloatArray, Grid, LabelMap, RigidTransform
+
+DEFAULTS = PlaceParameters()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,10 +81,16 @@ def visit_fields(
     )
 
 
-def coarse_bone_field(labels: LabelMap, bone: Bone, *, spacing_mm: float) -> tuple[Array, Grid]:
+def coarse_bone_field(
+    labels: LabelMap, bone: Bone, *, spacing_mm: float, parameters: PlaceParameters = DEFAULTS
+) -> tuple[Array, Grid]:
     """Signed distance of one bone on a thinned grid, for fitting the atlas; cropped to the bone."""
-    near = thin(crop_around(labels, label_points(labels, bone.label), margin_mm=3.0), spacing_mm)
-    return smooth_field(near.mask(bone.label), near.grid, smoothing_mm=0.6 * spacing_mm).astype(np.float32), near.grid
+    near = thin(
+        crop_around(labels, label_points(labels, bone.label), margin_mm=parameters.coarse_margin_mm), spacing_mm
+    )
+    return smooth_field(near.mask(bone.label), near.grid, smoothing_mm=parameters.coarse_smoothing * spacing_mm).astype(
+        np.float32
+    ), near.grid
 
 
 def on_grid(field: Array, grid: Grid, to_visit: RigidTransform, half: Grid) -> FloatArray:

@@ -14,18 +14,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from mriseg.measure.tuned import FootprintParameters
 from mriseg.surfaces import Surface, negative_fraction, to_vertices, triangle_areas, vertex_areas
 from mriseg.types import Array, FloatArray, IntArray
 
-EXPECTED, SURE = 0.5, 0.95  # atlas coverage where cartilage should be, and where nearly every sound knee has it
-JOINED = 0.48  # cartilage seen from here on is part of tAB: further out, tAB would move as the cartilage does
-BEYOND_MM = 1.0  # cartilage further outside of the expected area lies on osteophytes, not on the joint surface
-POSSIBLE = 0.4  # atlas coverage down to which a lesion may reach across the edge
-SURE_MM2 = 10.0
-MARGIN_POINTS = 12  # some millimetres of the margin to either side
-MARGIN_REACH_MM = 15.0  # half of the widest loss along the edge of a plate that carries cartilage
-ISLAND_MM2 = 100.0
-HOLE_MM2 = 200.0
+DEFAULTS = FootprintParameters()
 
 
 def components(mask: Array, graph: sparse.csr_array) -> IntArray:
@@ -48,10 +41,10 @@ def distance_to(mask: Array, vertices_mm: FloatArray) -> FloatArray:
     return np.asarray(KDTree(vertices_mm[mask]).query(vertices_mm, workers=2)[0], dtype=np.float64)
 
 
-def opened(mask: Array, vertices_mm: FloatArray, radius_mm: float) -> Array:
+def opened(mask: Array, vertices_mm: FloatArray, radius_mm: float, *, slack_mm: float = DEFAULTS.opening_mm) -> Array:
     """Morphological opening of ``mask`` (V,): what is left where a disc of ``radius_mm`` fits."""
     core = distance_to(~mask, vertices_mm) > radius_mm
-    return mask & (distance_to(core, vertices_mm) <= radius_mm + 0.5)
+    return mask & (distance_to(core, vertices_mm) <= radius_mm + slack_mm)
 
 
 def total_area(
@@ -63,6 +56,7 @@ def total_area(
     coverage: FloatArray,
     rim_mm: float,
     min_area_mm2: float,
+    parameters: FootprintParameters = DEFAULTS,
 ) -> tuple[Array, Array]:
     """Vertices (V,) bool of tAB, the same for all visits, and those of them that are its rim.
 
@@ -83,18 +77,22 @@ def total_area(
         Width under which uncovered bone along the outer edge is no loss.
     min_area_mm2 : float
         Islands of cartilage and holes smaller than this are ignored.
+    parameters : FootprintParameters
     """
-    vertices, area = surface.vertices_mm, vertex_areas(surface)
+    p, vertices, area = parameters, surface.vertices_mm, vertex_areas(surface)
     seen = np.logical_or.reduce(list(covered))
-    expected = footprint >= EXPECTED
+    expected = footprint >= p.expected
     # Bare bone may belong to a lesion that reaches the edge; what does not is taken off again as rim.
-    lost = ~seen & (coverage >= POSSIBLE)
-    seen = _drop_small(seen & (distance_to(expected, vertices) < BEYOND_MM), graph, area, min_area_mm2)
-    inner = _fill(seen | expected | lost, graph, area)
-    for _ in range(2):
-        rims = [_rim(inner, ~visit, coverage, surface, rim_mm, graph=graph, area=area) for visit in covered]
-        inner = _fill(_drop_small(inner & ~np.logical_or.reduce(rims), graph, area, ISLAND_MM2), graph, area)
-    total = _fill((seen & (footprint >= JOINED)) | expected | (lost & inner), graph, area)
+    lost = ~seen & (coverage >= p.possible)
+    seen = _drop_small(seen & (distance_to(expected, vertices) < p.beyond_mm), graph, area, min_area_mm2)
+    inner = _fill(seen | expected | lost, graph, area, p.hole_mm2)
+    for _ in range(p.rounds):
+        rims = [
+            _rim(inner, ~visit, coverage, surface, rim_mm, graph=graph, area=area, parameters=p) for visit in covered
+        ]
+        left = _drop_small(inner & ~np.logical_or.reduce(rims), graph, area, p.island_mm2)
+        inner = _fill(left, graph, area, p.hole_mm2)
+    total = _fill((seen & (footprint >= p.joined)) | expected | (lost & inner), graph, area, p.hole_mm2)
     return total, total & ~inner
 
 
@@ -107,6 +105,7 @@ def _rim(
     *,
     graph: sparse.csr_array,
     area: FloatArray,
+    parameters: FootprintParameters,
 ) -> Array:
     """Uncovered part (V,) bool of ``total`` that is its outer edge and no loss.
 
@@ -116,29 +115,30 @@ def _rim(
     bare = total & uncovered
     parts = components(bare, graph)
     at_edge = np.isin(parts, np.unique(parts[_beside(~total, graph) & bare]))
-    wide = opened(bare, surface.vertices_mm, 0.5 * rim_mm)
-    sure = np.bincount(parts, weights=area * (wide & (coverage >= SURE)), minlength=parts.max() + 1)
-    loss = bare & wide & (sure[parts] >= SURE_MM2)
-    outside = ~total | (bare & ~loss & (coverage < SURE))
+    wide = opened(bare, surface.vertices_mm, 0.5 * rim_mm, slack_mm=parameters.opening_mm)
+    sure = np.bincount(parts, weights=area * (wide & (coverage >= parameters.sure)), minlength=parts.max() + 1)
+    loss = bare & wide & (sure[parts] >= parameters.sure_mm2)
+    outside = ~total | (bare & ~loss & (coverage < parameters.sure))
     margin = total & ~uncovered & _beside(outside, graph)
-    return np.asarray(
-        bare & at_edge & ~(loss & _within(margin, coverage, surface.vertices_mm, components(total, graph)))
-    )
+    within = _within(margin, coverage, surface.vertices_mm, components(total, graph), parameters)
+    return np.asarray(bare & at_edge & ~(loss & within))
 
 
-def _within(margin: Array, coverage: FloatArray, vertices_mm: FloatArray, parts: IntArray) -> Array:
+def _within(
+    margin: Array, coverage: FloatArray, vertices_mm: FloatArray, parts: IntArray, parameters: FootprintParameters
+) -> Array:
     """Vertices (V,) bool no less likely covered than the least likely part of the cartilage ``margin`` near them.
 
-    Only the margin on the same connected part of tAB speaks, and none speaks farther than ``MARGIN_REACH_MM``: a bare
+    Only the margin on the same connected part of tAB speaks, and none speaks farther than ``margin_reach_mm``: a bare
     plate beside a sound one has no edge of cartilage.
     """
     within = np.ones(len(margin), dtype=bool)
     for part in np.unique(parts[margin]):
         here, edge = np.flatnonzero(parts == part), np.flatnonzero((parts == part) & margin)
-        nearest = list(range(1, 1 + min(MARGIN_POINTS, len(edge))))
+        nearest = list(range(1, 1 + min(parameters.margin_points, len(edge))))
         distance, near = map(np.asarray, KDTree(vertices_mm[edge]).query(vertices_mm[here], k=nearest, workers=2))
         level = coverage[edge][near].min(axis=1)
-        within[here] = (coverage[here] >= level) | (distance[:, 0] > MARGIN_REACH_MM)
+        within[here] = (coverage[here] >= level) | (distance[:, 0] > parameters.margin_reach_mm)
     return within
 
 
@@ -183,13 +183,15 @@ def without_specks(
     return np.where(speck & ~_drop_small(cover > 0, graph, area, min_area_mm2), -cover, cover)
 
 
-def total_share(surface: Surface, total: Array, footprint: FloatArray) -> FloatArray:
+def total_share(
+    surface: Surface, total: Array, footprint: FloatArray, *, parameters: FootprintParameters = DEFAULTS
+) -> FloatArray:
     """Area of tAB in mm2 that each vertex (V,) stands for, 0 outside of ``total`` (V,).
 
     The edge is drawn inside the triangles where the atlas gives it, so that tAB does not depend on where vertices lie.
     """
-    above = np.maximum(footprint - JOINED, 1e-3)
-    outside = np.where(total, -above, np.maximum(EXPECTED - footprint, 1e-3))
+    above = np.maximum(footprint - parameters.joined, 1e-3)
+    outside = np.where(total, -above, np.maximum(parameters.expected - footprint, 1e-3))
     inside = total[surface.faces]
     piece = negative_fraction(surface, outside) * triangle_areas(surface)
     return to_vertices(surface, inside * (piece / np.maximum(inside.sum(axis=1), 1))[:, None])
@@ -206,8 +208,8 @@ def _drop_small(mask: Array, graph: sparse.csr_array, area: FloatArray, least_mm
     return (parts > 0) & (size[parts] >= least_mm2)
 
 
-def _fill(mask: Array, graph: sparse.csr_array, area: FloatArray) -> Array:
-    """Close holes of less than ``HOLE_MM2``; larger gaps belong to the outside."""
+def _fill(mask: Array, graph: sparse.csr_array, area: FloatArray, least_mm2: float) -> Array:
+    """Close holes of less than ``least_mm2``; larger gaps belong to the outside."""
     parts = components(~mask, graph)
     size = np.bincount(parts, weights=area)
-    return np.asarray(mask | (size[parts] < HOLE_MM2))
+    return np.asarray(mask | (size[parts] < least_mm2))

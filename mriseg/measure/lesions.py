@@ -11,12 +11,13 @@ from scipy.spatial.distance import pdist
 
 from mriseg.measure.footprint import components, distance_to, opened
 from mriseg.measure.parameters import MeasureParameters
+from mriseg.measure.tuned import LesionParameters
 from mriseg.types import Array, Defect, FloatArray, IntArray, Region
 
-SHOULDER_MM = 2.5  # loss this close to bare bone is the wall of that lesion
-PARTIAL_WIDTH_MM = 1.5
 FULL, PARTIAL = "full", "partial"
-HALF_DEPTH_PCT, BARE_DEPTH_PCT = 50.0, 100.0
+BARE_DEPTH_PCT = 100.0
+CLASS_TO_BONE, CLASS_DEEP, CLASS_SHALLOW = 4, 3, 2  # ICRS
+MOST_POINTS = 400  # all pairs of more are slow, and only those of the hull can be farthest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +60,8 @@ def find_lesions(bed: Bed, prefix: str, parameters: MeasureParameters) -> list[L
     large = [f for f in found if f[2].sum() >= parameters.min_area_mm2]
     large.sort(key=lambda f: (f[0] != FULL, -float(f[2].sum())))
     return [
-        _lesion(bed, f"{prefix}-{n}", depth, kind=f[0], mask=f[1], share=f[2]) for n, f in enumerate(large, start=1)
+        _lesion(bed, f"{prefix}-{n}", depth, parameters.lesion, kind=f[0], mask=f[1], share=f[2])
+        for n, f in enumerate(large, start=1)
     ]
 
 
@@ -82,18 +84,25 @@ def _depth_pct(bed: Bed) -> FloatArray:
 def _partial_mask(bed: Bed, depth: FloatArray, parameters: MeasureParameters) -> Array:
     """Loss over part of the depth, away from the walls of bare bone and from the thin outer edge of cartilage."""
     inside = distance_to(bed.code == 0, bed.vertices_mm) > parameters.rim_mm
-    away = distance_to(bed.bare, bed.vertices_mm) > SHOULDER_MM
+    away = distance_to(bed.bare, bed.vertices_mm) > parameters.lesion.shoulder_mm
     lost = (depth >= parameters.partial_depth_pct) & inside & away
-    return opened(lost, bed.vertices_mm, 0.5 * PARTIAL_WIDTH_MM)
+    return opened(
+        lost,
+        bed.vertices_mm,
+        0.5 * parameters.lesion.partial_width_mm,
+        slack_mm=parameters.footprint.opening_mm,
+    )
 
 
-def _lesion(bed: Bed, name: str, depth: FloatArray, *, kind: str, mask: Array, share: FloatArray) -> Lesion:
+def _lesion(
+    bed: Bed, name: str, depth: FloatArray, p: LesionParameters, *, kind: str, mask: Array, share: FloatArray
+) -> Lesion:
     area = float(share.sum())
     mean = BARE_DEPTH_PCT if kind == FULL else float(depth @ share) / area
-    deepest = BARE_DEPTH_PCT if kind == FULL else float(np.quantile(depth[mask], 0.95))
+    deepest = BARE_DEPTH_PCT if kind == FULL else float(np.quantile(depth[mask], p.deepest_quantile))
     # Near its walls a lesion measures shallower than it is: its grade is that of the deeper half.
-    floor = BARE_DEPTH_PCT if kind == FULL else float(np.quantile(depth[mask], 0.7))
-    grade = 4 if kind == FULL else 3 if floor >= HALF_DEPTH_PCT else 2
+    floor = BARE_DEPTH_PCT if kind == FULL else float(np.quantile(depth[mask], p.grade_quantile))
+    grade = CLASS_TO_BONE if kind == FULL else CLASS_DEEP if floor >= p.half_depth_pct else CLASS_SHALLOW
     expected = np.nan_to_num(bed.expected_mm)
     lost = expected if kind == FULL else np.maximum(expected - np.nan_to_num(bed.thickness_mm), 0.0)
     codes = np.bincount(bed.code, weights=share, minlength=len(Region) + 1)[1:]
@@ -108,18 +117,18 @@ def _lesion(bed: Bed, name: str, depth: FloatArray, *, kind: str, mask: Array, s
         volume_mm3=float(lost @ share),
         centroid_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
         diameter_mm=_diameter(bed.vertices_mm[mask]),
-        osteophyte=bool(np.median(bed.rise_mm[mask]) > 0.5),
+        osteophyte=bool(np.median(bed.rise_mm[mask]) > p.osteophyte_mm),
     )
     return Lesion(defect=defect, kind=kind, mask=mask)
 
 
 def _diameter(points: FloatArray) -> float:
     """Largest distance between two of ``points`` (N, 3), mm; 0 for a single one."""
-    if len(points) < 2:
+    if len(points) <= 1:
         return 0.0
-    if len(points) > 400:
+    if len(points) > MOST_POINTS:
         try:
             points = points[ConvexHull(points).vertices]
         except QhullError:
-            points = points[:: len(points) // 400]
+            points = points[:: len(points) // MOST_POINTS]
     return float(pdist(points).max())

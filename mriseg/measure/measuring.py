@@ -9,7 +9,7 @@ from mriseg.anatomy import other, side_of
 from mriseg.errors import MeasurementError
 from mriseg.geometry import to_right_knee
 from mriseg.measure.bone import BoneResult, BoneVisit, measure_bone
-from mriseg.measure.common_space import Pose, in_fixed_order, motion_of
+from mriseg.measure.common_space import PAIR, Pose, in_fixed_order, motion_of
 from mriseg.measure.lesions import find_lesions
 from mriseg.measure.matching import match
 from mriseg.measure.metrics import REGIONS, blank, bone_of, joined, region_values
@@ -110,7 +110,7 @@ def measure_visits(
     if not surfaces:
         raise MeasurementError("No bone of this knee can be measured. " + " ".join(notes))
     lesions = _lesions(bones, len(knees), parameters)
-    visits = tuple(_visit(bones, number, lesions[number]) for number in range(len(knees)))
+    visits = tuple(_visit(bones, number, lesions[number], parameters) for number in range(len(knees)))
     return Measurement(surfaces=surfaces, visits=visits, notes=notes)
 
 
@@ -172,7 +172,7 @@ def _name_of(number: int, visits: int) -> str:
     """Name of a visit in a note: the library knows no visit ids."""
     if number == 0:
         return "baseline"
-    return "follow-up" if visits == 2 else f"follow-up {number}"
+    return "follow-up" if visits == PAIR else f"follow-up {number}"
 
 
 def _drawn(labels: LabelMap, bone: Bone) -> bool:
@@ -220,7 +220,9 @@ def _lesions(bones: Mapping[Bone, _Bone], visits: int, parameters: MeasureParame
     return found
 
 
-def _visit(bones: Mapping[Bone, _Bone], number: int, defects: list[Defect]) -> VisitMeasurement:
+def _visit(
+    bones: Mapping[Bone, _Bone], number: int, defects: list[Defect], parameters: MeasureParameters
+) -> VisitMeasurement:
     shown = {bone: visit for bone, part in bones.items() if (visit := part.visit(number)) is not None}
     rows: list[RegionValue] = []
     samples = joined([visit.samples for visit in shown.values()]) if shown else None
@@ -232,11 +234,14 @@ def _visit(bones: Mapping[Bone, _Bone], number: int, defects: list[Defect]) -> V
         elif lost:
             rows.extend(blank(region, lost[0]))
         elif any(number in bones[bone].review for bone in bone_of(region)):
-            rows.extend(_for_review(region_values(region, samples)))
+            rows.extend(_for_review(region_values(region, samples, parameters.figure)))
         else:
-            rows.extend(region_values(region, samples))
+            rows.extend(region_values(region, samples, parameters.figure))
     return VisitMeasurement(
-        thickness={bone: visit.thickness for bone, visit in shown.items()}, regions=tuple(rows), defects=tuple(defects)
+        thickness={bone: visit.thickness for bone, visit in shown.items()},
+        to_visit={bone: visit.to_visit for bone, visit in shown.items()},
+        regions=tuple(rows),
+        defects=tuple(defects),
     )
 
 

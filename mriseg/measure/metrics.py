@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from mriseg.measure.coverage import Cartilage
+from mriseg.measure.tuned import FigureParameters
 from mriseg.types import Array, Bone, FloatArray, IntArray, Region, RegionValue, RowState
 
 COMPOSITES: dict[str, tuple[str, ...]] = {
@@ -39,8 +40,7 @@ UNITS = {
     "ThCtAB_aMav": "mm",
     "ThCcAB_aMiv": "mm",
 }
-FARTHEST_MM = 9.0  # cartilage is thinner than this
-EXTREME = 0.01  # aMav and aMiv are means over the highest and lowest 1 % of area
+DEFAULTS = FigureParameters()
 
 
 def bone_of(region: str) -> frozenset[Bone]:
@@ -91,6 +91,7 @@ def pieces(
     rim: Array,
     thickness_mm: FloatArray,
     without: IntArray,
+    near_mm: float = DEFAULTS.near_mm,
 ) -> Pieces:
     """Assign tAB (vertices with ``code`` above 0), cartilage surface and cartilage voxels to regions.
 
@@ -104,9 +105,9 @@ def pieces(
         # Code 0 stands behind the last vertex: what lies too far from all of tAB belongs to none of it.
         tree, codes = KDTree(vertices_mm[use]), np.append(code[use], 0)
         if len(outer_code):
-            outer_code = codes[tree.query(cartilage.outer_mm, distance_upper_bound=FARTHEST_MM, workers=2)[1]]
+            outer_code = codes[tree.query(cartilage.outer_mm, distance_upper_bound=near_mm, workers=2)[1]]
         if len(voxel_code):
-            voxel_code = codes[tree.query(cartilage.voxels_mm, distance_upper_bound=FARTHEST_MM, workers=2)[1]]
+            voxel_code = codes[tree.query(cartilage.voxels_mm, distance_upper_bound=near_mm, workers=2)[1]]
     outer_code[np.isin(outer_code, without)] = 0
     voxel_code[np.isin(voxel_code, without)] = 0
     return Pieces(
@@ -130,13 +131,13 @@ def joined(parts: list[Pieces]) -> Pieces:
     return Pieces(**arrays, voxels=np.asarray(np.sum([part.voxels for part in parts], axis=0), dtype=np.float64))
 
 
-def region_values(region: str, samples: Pieces) -> tuple[RegionValue, ...]:
+def region_values(region: str, samples: Pieces, parameters: FigureParameters = DEFAULTS) -> tuple[RegionValue, ...]:
     """All figures of one region or composite at one visit; missing where tAB is empty."""
     codes = [Region(leaf).code for leaf in REGIONS[region]]
     use, outer = np.isin(samples.code, codes), np.isin(samples.outer_code, codes)
     if not use.any():
         return blank(region, RowState.MISSING)
-    figures = _figures(samples, use, outer, codes)
+    figures = _figures(samples, use, outer, codes, parameters)
     if region not in CENTRAL:
         del figures["ThCcAB_aMiv"]
     return tuple(_row(region, metric, value) for metric, value in figures.items())
@@ -153,7 +154,9 @@ def blank(region: str, state: RowState) -> tuple[RegionValue, ...]:
     return tuple(RegionValue(region=region, metric=m, value=float("nan"), unit=UNITS[m], state=state) for m in metrics)
 
 
-def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dict[str, float]:
+def _figures(
+    samples: Pieces, use: Array, outer: Array, codes: list[int], parameters: FigureParameters
+) -> dict[str, float]:
     area, sheet, thickness = samples.area_mm2[use], samples.sheet_mm2[use], samples.thickness_mm[use]
     total, bare = float(area.sum()), float(samples.bare_mm2[use].sum())
     cover = total - bare
@@ -164,7 +167,7 @@ def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dic
     over_total = over_cover * cover / total if cover > 0 else 0.0
     mean = _weighted(thickness, sheet) * cover / total if cover > 0 else 0.0
     square = _weighted(thickness**2, sheet) * cover / total if cover > 0 else 0.0
-    whole = sheet > 0.5 * area
+    whole = sheet > parameters.whole * area
     normal = samples.along_normal_mm[use]
     path = np.isfinite(normal)
     return {
@@ -179,8 +182,10 @@ def _figures(samples: Pieces, use: Array, outer: Array, codes: list[int]) -> dic
         "ThCcAB_aMe": over_cover,
         "ThCcAB_aNo": _weighted(normal[path], sheet[path]),
         "ThCtAB_aSD": float(np.sqrt(max(square - mean**2, 0.0))),
-        "ThCtAB_aMav": _extreme(thickness * (sheet / np.maximum(area, 1e-12)), area, highest=True),
-        "ThCcAB_aMiv": _extreme(thickness[whole], area[whole], highest=False),
+        "ThCtAB_aMav": _extreme(
+            thickness * (sheet / np.maximum(area, 1e-12)), area, part=parameters.extreme, highest=True
+        ),
+        "ThCcAB_aMiv": _extreme(thickness[whole], area[whole], part=parameters.extreme, highest=False),
     }
 
 
@@ -194,11 +199,11 @@ def _weighted(values: FloatArray, weight: FloatArray) -> float:
     return float(values @ weight) / total if total > 0 else float("nan")
 
 
-def _extreme(values: FloatArray, area: FloatArray, *, highest: bool) -> float:
-    """Mean of the highest or lowest 1 % of area; NaN where there is none."""
+def _extreme(values: FloatArray, area: FloatArray, *, part: float, highest: bool) -> float:
+    """Mean of the highest or lowest ``part`` of area; NaN where there is none."""
     if len(values) == 0:
         return float("nan")
     order = np.argsort(-values if highest else values, kind="stable")
     before = np.cumsum(area[order]) - area[order]
-    take = order[before <= EXTREME * area.sum()]
+    take = order[before <= part * area.sum()]
     return _weighted(values[take], area[take])

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mriseg.atlas import AtlasParameters
 from mriseg.errors import MeasurementError
+from mriseg.measure.tuned import (
+    CoverParameters,
+    FigureParameters,
+    FootprintParameters,
+    LesionParameters,
+    NormParameters,
+    PlaceParameters,
+)
+from mriseg.parameters import changed, flat
+
+LEAST_BAND_PCT, MOST_BAND_PCT = 20.0, 100.0
+MOST_MM = 3.0  # of any smoothing or spacing: cartilage is not thicker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +47,8 @@ class MeasureParameters:
         Loss of thickness from which a partial-thickness lesion is reported.
     stable_mm2, stable_fraction : float
         A matched lesion that changes by less than the larger of the two is stable.
+    cover, footprint, norm, lesion, place, figure, atlas
+        Tuned numbers of each part, which a study has no reason to change; see :mod:`mriseg.measure.tuned`.
     """
 
     smoothing_mm: float = 0.5
@@ -47,15 +62,34 @@ class MeasureParameters:
     partial_depth_pct: float = 28.0
     stable_mm2: float = 5.0
     stable_fraction: float = 0.10
+    cover: CoverParameters = field(default_factory=CoverParameters)
+    footprint: FootprintParameters = field(default_factory=FootprintParameters)
+    norm: NormParameters = field(default_factory=NormParameters)
+    lesion: LesionParameters = field(default_factory=LesionParameters)
+    place: PlaceParameters = field(default_factory=PlaceParameters)
+    figure: FigureParameters = field(default_factory=FigureParameters)
+    atlas: AtlasParameters = field(default_factory=AtlasParameters)
 
     def __post_init__(self) -> None:
         for name in ("smoothing_mm", "coverage_smoothing_mm", "spacing_mm", "fit_spacing_mm"):
-            if not 0.0 < getattr(self, name) <= 3.0:
-                raise MeasurementError(f"{name} is {getattr(self, name)}; expected more than 0 and at most 3 mm.")
-        for name in ("central_fraction",):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise MeasurementError(f"{name} is {getattr(self, name)}; expected a fraction between 0 and 1.")
-        if not 20.0 <= self.band_pct <= 100.0:
-            raise MeasurementError(f"band_pct is {self.band_pct}; expected 20 to 100 percent.")
-        if self.rim_mm < 0 or self.min_area_mm2 < 0:
-            raise MeasurementError("rim_mm and min_area_mm2 cannot be negative.")
+            if not 0.0 < getattr(self, name) <= MOST_MM:
+                raise MeasurementError(
+                    f"{name} is {getattr(self, name)}; expected more than 0 and at most {MOST_MM} mm."
+                )
+        if not 0.0 < self.central_fraction < 1.0:
+            raise MeasurementError(f"central_fraction is {self.central_fraction}; expected between 0 and 1.")
+        if not LEAST_BAND_PCT <= self.band_pct <= MOST_BAND_PCT:
+            raise MeasurementError(
+                f"band_pct is {self.band_pct}; expected {LEAST_BAND_PCT:g} to {MOST_BAND_PCT:g} percent."
+            )
+        for name in ("rim_mm", "min_area_mm2", "partial_depth_pct", "stable_mm2", "stable_fraction"):
+            if getattr(self, name) < 0.0:
+                raise MeasurementError(f"{name} is {getattr(self, name)}; it cannot be negative.")
+
+    def with_values(self, **values: object) -> MeasureParameters:
+        """Copy with some numbers changed; ``cover__wall_level=0.5`` reaches into a group."""
+        return changed(self, {name.replace("__", "."): value for name, value in values.items()})
+
+    def flat(self) -> dict[str, object]:
+        """Every number by its dotted name, as a sidecar records it."""
+        return flat(self)

@@ -10,10 +10,11 @@ import numpy as np
 
 from mriseg.atlas import LATERAL, MEDIAL, Carried, OnSurface
 from mriseg.measure.parameters import MeasureParameters
+from mriseg.measure.tuned import FigureParameters
 from mriseg.types import Array, Bone, FloatArray, IntArray, Region
 
 SIDES = {MEDIAL: "M", LATERAL: "L"}
-BANDS = 12  # slices of a femoral band in which the thirds are drawn
+THIRDS = ("ic", "cc", "ec")  # from the notch outwards
 
 
 def region_codes(
@@ -47,6 +48,7 @@ def region_codes(
                 outward,
                 notch=float(notch[:, 1].mean()),
                 fraction=0.01 * parameters.band_pct,
+                figure=parameters.figure,
             )
     return codes
 
@@ -72,7 +74,14 @@ def _plate(local: FloatArray, area: FloatArray, letter: str, outward: float, fra
 
 
 def _condyle(
-    local: FloatArray, area: FloatArray, letter: str, outward: float, *, notch: float, fraction: float
+    local: FloatArray,
+    area: FloatArray,
+    letter: str,
+    outward: float,
+    *,
+    notch: float,
+    fraction: float,
+    figure: FigureParameters,
 ) -> IntArray:
     """Trochlea, weight-bearing band in thirds, and posterior part of one femoral condyle."""
     along, height = local[:, 1], local[:, 2]
@@ -83,27 +92,27 @@ def _condyle(
     limit = notch - fraction * (notch - posterior)
     # A plane crosses the curved condyle twice; the weight-bearing band is its lower crossing.
     lowest = float(height[behind].min())
-    upper = height > lowest + 0.75 * (notch - posterior)
+    upper = height > lowest + figure.upper_fraction * (notch - posterior)
     band = behind & (along > limit) & ~upper
     codes = np.full(len(local), Region(f"p{letter}F").code, dtype=np.int64)
     codes[~behind] = Region.TRF.code
     index = np.flatnonzero(band)
-    thirds = _thirds(outward * local[index, 0], along[index], area[index])
-    names = np.array([Region(f"{third}{letter}F").code for third in ("ic", "cc", "ec")])
+    thirds = _thirds(outward * local[index, 0], along[index], area[index], figure.bands)
+    names = np.array([Region(f"{third}{letter}F").code for third in THIRDS])
     codes[index] = names[thirds]
     return codes
 
 
-def _thirds(across: FloatArray, along: FloatArray, area: FloatArray) -> IntArray:
-    """Third (0 inner, 1, 2 outer) of each point by cumulative area across, in slices along the band."""
+def _thirds(across: FloatArray, along: FloatArray, area: FloatArray, bands: int) -> IntArray:
+    """Third (0 inner, 1, 2 outer) of each point by cumulative area across, in ``bands`` slices along the band."""
     result = np.zeros(len(across), dtype=np.int64)
     if len(across) == 0:
         return result
-    edges = np.linspace(along.min(), along.max() + 1e-9, BANDS + 1)
-    strip = np.clip(np.searchsorted(edges, along, side="right") - 1, 0, BANDS - 1)
-    for number in range(BANDS):
+    edges = np.linspace(along.min(), along.max() + 1e-9, bands + 1)
+    strip = np.clip(np.searchsorted(edges, along, side="right") - 1, 0, bands - 1)
+    for number in range(bands):
         index = np.flatnonzero(strip == number)
         order = index[np.argsort(across[index], kind="stable")]
         part = (np.cumsum(area[order]) - 0.5 * area[order]) / max(float(area[order].sum()), 1e-12)
-        result[order] = np.minimum((3.0 * part).astype(np.int64), 2)
+        result[order] = np.minimum((len(THIRDS) * part).astype(np.int64), len(THIRDS) - 1)
     return result

@@ -73,20 +73,22 @@ def shared_of(
         coverage=values.coverage,
         rim_mm=parameters.rim_mm,
         min_area_mm2=parameters.min_area_mm2,
+        parameters=parameters.footprint,
     )
     code = region_codes(bone, surface.vertices_mm, area, total, carried=carried, values=values, parameters=parameters)
     best = np.max([np.where(ok, s.cartilage.thickness_mm, 0.0) for ok, s in zip(seen, sights, strict=True)], axis=0)
     sound = anywhere & total & ~rim
-    height = rise(surface.vertices_mm, vertex_normals(surface), graph)
+    expected = expected_thickness(
+        surface.vertices_mm, values.thickness_mm, best, sound, area, parameters=parameters.norm
+    )
+    height = rise(surface.vertices_mm, vertex_normals(surface), graph, steps=parameters.norm.rise_steps)
     return Shared(
         surface=surface,
         graph=graph,
         area_mm2=area,
-        share_mm2=total_share(surface, total, values.footprint),
+        share_mm2=total_share(surface, total, values.footprint, parameters=parameters.footprint),
         code=code,
         rim=rim,
-        expected_mm=np.where(
-            code > 0, expected_thickness(surface.vertices_mm, values.thickness_mm, best, sound, area), np.nan
-        ),
+        expected_mm=np.where(code > 0, expected, np.nan),
         rise_mm=height - (np.median(height[code > 0]) if (code > 0).any() else 0.0),
     )

@@ -90,24 +90,24 @@ def _sagittal_indices(labels: LabelMap, side: Side, count: int) -> list[tuple[st
 
 
 def thickness(surface: BoneSurface, maps: dict[str, tuple[FloatArray, Array]]) -> bytes:
-    """Draw thickness on the articular surface, one panel a visit and one for the change.
+    """Draw thickness on the articular surface, one panel a visit and one for the change to each later visit.
 
     ``maps`` holds visit id -> (thickness in mm (V,), state (V,)). Red is denuded, grey failed.
     """
     points = unroll(surface)
     inside = surface.faces[(surface.region[surface.faces] > 0).all(axis=1)]
-    panels = len(maps) + (len(maps) == 2)
+    panels = 2 * len(maps) - 1
     figure = Figure(figsize=(4.3 * panels, 3.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, panels))
     for panel, (visit, (values, state)) in zip(axes, maps.items(), strict=False):
         panel.set_title(f"{visit}: thickness [mm]", fontsize=9)
         _draw_faces(panel, points[inside], values[inside], state[inside], _THICKNESS)
-    if len(maps) == 2:
-        (first, state), (second, _) = maps.values()
-        # Everything but bare bone is in the same state at both visits.
-        state = np.where(state == VertexState.DENUDED, VertexState.MEASURED, state)
-        axes[-1].set_title("change [mm]", fontsize=9)
-        _draw_faces(axes[-1], points[inside], (second - first)[inside], state[inside], _CHANGE)
+    (first, before), *later = maps.values()
+    for panel, visit, (second, after) in zip(axes[len(maps) :], list(maps)[1:], later, strict=True):
+        panel.set_title("change [mm]" if len(later) == 1 else f"change to {visit} [mm]", fontsize=9)
+        state = np.where(before == VertexState.DENUDED, VertexState.MEASURED, before)
+        state = np.where(np.isin(after, (VertexState.FAILED, VertexState.RIM)), after, state)
+        _draw_faces(panel, points[inside], (second - first)[inside], state[inside], _CHANGE)
     return as_png(figure)
 
 

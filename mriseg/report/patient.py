@@ -31,7 +31,7 @@ def write_patient_page(patient: Patient) -> None:
     StudyError
         Where the patient is not measured yet.
     """
-    visits = patient.visits[:2]
+    visits = patient.visits
     regions, defects = patient.regions(), patient.defects()
     page = render(
         "patient.html.j2",
@@ -46,8 +46,7 @@ def write_patient_page(patient: Patient) -> None:
             (v, _segmentation(patient, v), figures.slices(patient.image(v), patient.labels(v), patient.side))
             for v in visits
         ],
-        bones=_bones(patient),
-        check=_registration_check(patient, visits),
+        registrations=[(v, _bones(patient, v), _registration_check(patient, v)) for v in visits[1:]],
         thickness=_thickness(patient, visits),
         cards=lesion_cards(patient, visits, defects.replace({np.nan: None})),
         rows=shown_rows(regions, visits),
@@ -64,7 +63,7 @@ def write_absent_page(state: PatientState) -> None:
 
 
 def shown_rows(regions: pd.DataFrame, visits: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Pick the rows of the page: main regions and metrics, one value a visit (NaN where absent) and the change."""
+    """Pick the rows of the page: main regions and metrics, the value of each visit (NaN where absent), the changes."""
     rows = []
     for region in SHOWN_REGIONS:
         for metric in SHOWN_METRICS:
@@ -73,9 +72,10 @@ def shown_rows(regions: pd.DataFrame, visits: tuple[str, ...]) -> list[dict[str,
                 continue
             values = [float(here["value"].get(v, np.nan)) for v in visits]
             states = sorted(set(here["state"]) - {"measured"})
-            change = values[-1] - values[0] if len(values) == 2 else float("nan")
+            changes = [value - values[0] for value in values[1:]]
             rows.append({
-                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "by_visit": values, "change": change,
+                "region": region, "metric": metric, "unit": here["unit"].iloc[0], "by_visit": values,
+                "changes": changes,
                 "state": states[0] if states else "measured",
             })  # fmt: skip
     return rows
@@ -101,7 +101,8 @@ def _files(patient: Patient, visits: tuple[str, ...]) -> list[tuple[str, str]]:
     """Files that the numbers rest on, by their place in the study, with SHA-256."""
     paths = patient.study.paths
     used = [f(patient.id, v) for v in visits for f in (paths.image, paths.labels)]
-    used += [paths.registration(patient.id), paths.regions(patient.id), paths.defects(patient.id)]
+    used += [patient.registration_path(v) for v in visits[1:]]
+    used += [paths.regions(patient.id), paths.defects(patient.id)]
     return [(path.relative_to(paths.root).as_posix(), sha256(path)) for path in used if path.exists()]
 
 
@@ -113,8 +114,8 @@ def _source(parameters: dict[str, Any]) -> str:
     return str(parameters["network"]["name"]) if method == "network" else "a reader's mask"
 
 
-def _bones(patient: Patient) -> list[dict[str, Any]]:
-    stored, motions = patient.registration()["bones"], patient.transforms()
+def _bones(patient: Patient, visit: str) -> list[dict[str, Any]]:
+    stored, motions = patient.registration(visit)["bones"], patient.transforms(visit)
     return [
         {
             "name": bone.value,
@@ -129,12 +130,11 @@ def _bones(patient: Patient) -> list[dict[str, Any]]:
     ]
 
 
-def _registration_check(patient: Patient, visits: tuple[str, ...]) -> bytes | None:
-    motions = patient.transforms()
-    if len(visits) < 2 or not motions:
+def _registration_check(patient: Patient, visit: str) -> bytes | None:
+    motions, baseline = patient.transforms(visit), patient.visits[0]
+    if not motions:
         return None
-    first, second = (patient.image(v) for v in visits)
-    return figures.registration_check(first, second, patient.labels(visits[0]), motions)
+    return figures.registration_check(patient.image(baseline), patient.image(visit), patient.labels(baseline), motions)
 
 
 def _thickness(patient: Patient, visits: tuple[str, ...]) -> list[tuple[str, bytes]]:

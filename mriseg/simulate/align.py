@@ -5,26 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from mriseg.geometry import apply_affine
+from mriseg.geometry import apply_affine, similarity_of
 from mriseg.types import FloatArray
-
-
-def similarity(source_mm: FloatArray, target_mm: FloatArray) -> FloatArray:
-    """Least-squares similarity of paired points (N, 3) -> (N, 3), as a (4, 4) matrix.
-
-    References
-    ----------
-    Umeyama 1991, doi:10.1109/34.88573.
-    """
-    a, b = source_mm.mean(axis=0), target_mm.mean(axis=0)
-    u, s, vt = np.linalg.svd((target_mm - b).T @ (source_mm - a))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float((s * sign).sum() / ((source_mm - a) ** 2).sum())
-    matrix = np.eye(4)
-    matrix[:3, :3] = scale * rotation
-    matrix[:3, 3] = b - scale * rotation @ a
-    return matrix
 
 
 def align_points(
@@ -52,7 +34,7 @@ def align_points(
         moved = apply_affine(matrix, source_mm)
         distance, nearest = (np.asarray(part) for part in tree.query(moved))
         close = distance <= np.quantile(distance, trim)
-        step = similarity(moved[close], target_mm[nearest[close]])
+        step = similarity_of(moved[close], target_mm[nearest[close]])
         matrix = step @ matrix
         if np.abs(step - np.eye(4)).max() < 1e-4:
             break

@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mriseg.compare.plan import AnalysisPlan
 from mriseg.errors import StudyError
+from mriseg.study.measuring_tables import DefectTable, MeasureTable, RegisterTable, Table
 
 
 def _compiles(pattern: str) -> str:
@@ -34,18 +41,14 @@ def _number_or_name(key: object) -> object:
 Structure = Annotated[int | str, BeforeValidator(_number_or_name)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StudyTable(_Table):
+class StudyTable(Table):
     """``[study]``: the name of the study."""
 
     id: Identifier
     title: str = ""
 
 
-class VisitTable(_Table):
+class VisitTable(Table):
     """One ``[[visits]]``: its id, its day since baseline and the days it may lie between."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,32}$")]
@@ -59,7 +62,7 @@ class VisitTable(_Table):
         return self
 
 
-class SeriesRule(_Table):
+class SeriesRule(Table):
     """``[series]``: which series of a visit is measured; all given conditions must hold.
 
     ``description`` and ``exclude`` are regular expressions on the series description, as the header has it or as the
@@ -78,7 +81,7 @@ class SeriesRule(_Table):
     max_spacing_mm: float | None = Field(default=None, gt=0)
 
 
-class NetworkTable(_Table):
+class NetworkTable(Table):
     """``[segment.network]``: what the network of ``[segment] onnx`` expects; see :class:`mriseg.segment.NetworkSpec`.
 
     ``labels`` maps its output channels to mriseg's labels.
@@ -97,7 +100,7 @@ class NetworkTable(_Table):
     rules: tuple[str, ...] | None = None
 
 
-class SegmentTable(_Table):
+class SegmentTable(Table):
     """``[segment]``: where label maps come from.
 
     ``readers`` takes them from ``masks/``; ``network`` runs the shipped network, or the ONNX file ``onnx`` (a path from
@@ -117,43 +120,32 @@ class SegmentTable(_Table):
         return self
 
 
-class DefectTable(_Table):
-    """``[defects]``: what counts as a lesion."""
-
-    min_area_mm2: float = Field(default=5.0, gt=0)
-
-
-class MeasureTable(_Table):
-    """``[measure]``: ``band_pct`` ends the weight-bearing femur, in percent from notch to posterior end."""
-
-    band_pct: float = Field(default=75.0, gt=10, lt=100)
-
-
 StepName = Literal["convert", "segment", "register", "measure", "page"]
 LIMITS_MIN: Mapping[StepName, float] = {"convert": 30, "segment": 120, "register": 60, "measure": 60, "page": 30}
 
 
-class RunTable(_Table):
+class RunTable(Table):
     """``[run]``: how a run deals with its steps; no result depends on it.
 
     ``limit_min`` gives the minutes after which a step counts as hanging and is ended, which is a failure of that step.
     The defaults are some twenty times what a step takes on a 0.36 mm series with one thread.
     """
 
-    limit_min: dict[StepName, Annotated[float, Field(gt=0)]] = {}
+    limit_min: dict[StepName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     def limit_of(self, step: str) -> float:
         """Limit of one step, minutes."""
         return next(m for known in (self.limit_min, LIMITS_MIN) for name, m in known.items() if name == step)
 
 
-class StudyConfig(_Table):
+class StudyConfig(Table):
     """The whole of ``study.toml``."""
 
     study: StudyTable
     visits: Annotated[tuple[VisitTable, ...], Field(min_length=1)]
     series: SeriesRule = SeriesRule()
     segment: SegmentTable = SegmentTable()
+    register_: RegisterTable = Field(default=RegisterTable(), alias="register")
     measure: MeasureTable = MeasureTable()
     defects: DefectTable = DefectTable()
     run: RunTable = RunTable()
@@ -169,6 +161,12 @@ class StudyConfig(_Table):
                 if name not in ids:
                     raise ValueError(f"analysis: the visit {name!r} is not among the visits {ids}")
         return self
+
+    @property
+    def measuring(self) -> dict[str, float]:
+        """What the study says about the measurement, by the names of :class:`mriseg.measure.MeasureParameters`."""
+        plain = self.measure.model_dump(exclude={"tuned"}) | self.defects.model_dump()
+        return plain | self.measure.tuned
 
 
 def read_config(path: Path) -> StudyConfig:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mriseg.errors import StudyError
@@ -18,7 +19,9 @@ from mriseg.study.paths import StudyPaths, sidecar_of
 from mriseg.study.reviews import Review, read_reviews
 from mriseg.study.surface_files import SurfaceFile, read_surface
 from mriseg.study.verdicts import Judgement, judged_defects, judged_regions, verdict_of
-from mriseg.types import Bone, LabelMap, RigidTransform, Side, Volume
+from mriseg.types import Bone, LabelMap, Measurement, RigidTransform, Side, Volume
+
+PAIR = 2  # visits of a study whose files need not name the later one
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,22 @@ class Study:
                 return Patient(study=self, participant=person)
         known = ", ".join(p.participant_id for p in self.participants)
         raise StudyError(f"{participant_id} is not in participants.tsv, which lists {known}.")
+
+    def __getitem__(self, participant_id: str) -> Patient:
+        """Return one patient, as :meth:`patient` does."""
+        return self.patient(participant_id)
+
+    def __len__(self) -> int:
+        """Number of patients."""
+        return len(self.participants)
+
+    def __iter__(self) -> Iterator[Patient]:
+        """Yield every patient, in the order of the manifest."""
+        return iter(self.patients())
+
+    def __repr__(self) -> str:
+        table = self.config.study
+        return f"<Study {table.id}: {len(self)} patients, visits {', '.join(self.visit_ids)}>"
 
     def patients(self) -> tuple[Patient, ...]:
         """Return all patients, in the order of the manifest."""
@@ -108,15 +127,36 @@ class Patient:
         """Read where a label map came from, its verdict and reasons: the sidecar of the segmentation."""
         return read_json(self._existing(sidecar_of(self.study.paths.labels(self.id, visit))))
 
-    def transforms(self) -> dict[Bone, RigidTransform]:
-        """Motion of every registered bone, baseline -> follow-up RAS mm."""
-        bones = self.registration()["bones"]
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Visits after baseline that nothing blocks."""
+        return tuple(v for v in self.planned if v != self.study.visit_ids[0])
+
+    def registration_path(self, visit: str) -> Path:
+        """File with the transforms from baseline to a later visit."""
+        named = visit if len(self.study.visit_ids) > PAIR else ""
+        return self.study.paths.registration(self.id, named)
+
+    def transforms(self, visit: str | None = None) -> dict[Bone, RigidTransform]:
+        """Motion of every registered bone, baseline -> ``visit`` (the first later one) RAS mm."""
+        bones = self.registration(visit)["bones"]
         return {Bone(name): RigidTransform(matrix=entry["matrix_ras_mm"]) for name, entry in bones.items()}
 
-    def registration(self) -> dict[str, Any]:
-        """Read the registration file with its assessment; without one (a single visit) there are no bones."""
-        path = self.study.paths.registration(self.id)
-        return read_json(path) if path.exists() else {"bones": {}}
+    def registration(self, visit: str | None = None) -> dict[str, Any]:
+        """Read the registration of ``visit`` (the first later one) with its assessment; no file means no bones."""
+        chosen = visit or next(iter(self.later), "")
+        path = self.registration_path(chosen) if chosen else None
+        return read_json(path) if path is not None and path.exists() else {"bones": {}}
+
+    def remeasure(self, **values: Any) -> Measurement:
+        """Measure this patient again with other numbers, without writing anything.
+
+        ``values`` are fields of :class:`mriseg.measure.MeasureParameters`; two underscores reach into a group:
+        ``patient.remeasure(rim_mm=2.0, cover__wall_level=0.5)``. Without any, what the run measured is repeated.
+        """
+        from mriseg.study.measuring import measure_again
+
+        return measure_again(self, values)
 
     def regions(self) -> pd.DataFrame:
         """Regional values of all visits, long, with the state that the readers' judgement gives them."""
@@ -140,6 +180,37 @@ class Patient:
         """Bone surfaces with the thickness of every visit, in the right-knee frame."""
         folder = self.study.paths.surfaces(self.id)
         return {b: read_surface(p) for b in Bone if (p := folder / f"{b.value}.npz").exists()}
+
+    def surface(self, bone: str, visit: str | None = None) -> SurfaceFile:
+        """Surface of one bone: in the scanner space of a visit, or in the right-knee half-way space of all.
+
+        Examples
+        --------
+        >>> nib.save(study["sub-03"].surface("tibia", "month6").to_gifti(), "tibia.surf.gii")  # doctest: +SKIP
+        """
+        from mriseg.study.spaces import surface_at
+
+        known = {b.value: b for b in Bone}
+        if bone not in known or known[bone] not in self.surfaces:
+            raise StudyError(f"{self.id}: there is no surface of {bone!r}; found {', '.join(map(str, self.surfaces))}.")
+        return self.surfaces[known[bone]] if visit is None else surface_at(self, known[bone], visit)
+
+    def lesions(self, visit: str) -> pd.DataFrame:
+        """Lesions of one visit with ``x_mm``, ``y_mm``, ``z_mm`` of their centres in that visit's scanner space."""
+        from mriseg.study.spaces import BONE_OF_PREFIX, in_scanner_space
+
+        found = self.defects()
+        found = found[found["visit"] == visit].reset_index(drop=True)
+        inner = found[["centroid_x_mm", "centroid_y_mm", "centroid_z_mm"]].to_numpy(dtype=np.float64)
+        bones = [BONE_OF_PREFIX[name[0]] for name in found["defect_id"]]
+        rows = [in_scanner_space(self, bone, visit, point[None])[0] for bone, point in zip(bones, inner, strict=True)]
+        found[["x_mm", "y_mm", "z_mm"]] = np.reshape(rows, (-1, 3))
+        return found
+
+    def __repr__(self) -> str:
+        return (
+            f"<Patient {self.id}: side {self.participant.side or 'unknown'}, visits {', '.join(self.visits) or 'none'}>"
+        )
 
     def failures(self) -> list[dict[str, Any]]:
         """Blocked visits and recorded failures of this patient."""

@@ -93,9 +93,10 @@ class StudyPaths:
         """What a reader drew and has not saved yet."""
         return self.derivatives / "drafts" / f"{participant}_ses-{visit}_reader-{reader}_dseg.nii.gz"
 
-    def registration(self, participant: str) -> Path:
-        """Transforms of one patient."""
-        return self.patient(participant) / f"{participant}_xfm.json"
+    def registration(self, participant: str, visit: str = "") -> Path:
+        """Transforms of one patient from baseline to ``visit``, which a study of two visits need not name."""
+        middle = f"_ses-{visit}" if visit else ""
+        return self.patient(participant) / f"{participant}{middle}_xfm.json"
 
     def surfaces(self, participant: str) -> Path:
         """Folder of the surfaces with thickness."""

@@ -78,9 +78,9 @@ def once(visits: tuple[str, ...]) -> tuple[str, ...]:
     return ("",) if visits else ()
 
 
-def pair(visits: tuple[str, ...]) -> tuple[str, ...]:
-    """Do a step one time where there are two visits."""
-    return ("",) if len(visits) > 1 else ()
+def later(visits: tuple[str, ...]) -> tuple[str, ...]:
+    """Do a step for every visit after baseline."""
+    return visits[1:]
 
 
 def tasks_of(patient: Patient, steps: tuple[Step, ...]) -> tuple[tuple[Step, Task], ...]:
@@ -133,28 +133,30 @@ def _labels(patient: Patient, visit: str) -> Paths:
     return _with_sidecar(patient.study.paths.labels(patient.id, visit))
 
 
-def _to_register(patient: Patient, _: str) -> Paths:
-    paths = patient.study.paths
-    return tuple(f(patient.id, v) for f in (paths.image, paths.labels) for v in patient.planned[:2])
+def _to_register(patient: Patient, visit: str) -> Paths:
+    paths, both = patient.study.paths, (patient.planned[0], visit)
+    return tuple(f(patient.id, v) for f in (paths.image, paths.labels) for v in both)
 
 
-def _transforms(patient: Patient, _: str = "") -> Paths:
-    return (patient.study.paths.registration(patient.id),) if len(patient.planned) > 1 else ()
+def _transform(patient: Patient, visit: str) -> Paths:
+    return (patient.registration_path(visit),)
+
+
+def _registering(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
+    return dict(patient.study.config.register_.tuned)
+
+
+def _transforms(patient: Patient) -> Paths:
+    return tuple(patient.registration_path(v) for v in patient.planned[1:])
 
 
 def _to_measure(patient: Patient, _: str) -> Paths:
-    return (*(patient.study.paths.labels(patient.id, v) for v in patient.planned[:2]), *_transforms(patient))
+    return (*(patient.study.paths.labels(patient.id, v) for v in patient.planned), *_transforms(patient))
 
 
 def _measuring(patient: Patient, _: str, __: Hashes) -> Mapping[str, Any]:
-    config = patient.study.config
-    verdicts = {v: assessed(patient, v) for v in patient.planned[:2]}
-    return {
-        "side": patient.participant.side,
-        "band_pct": config.measure.band_pct,
-        "min_area_mm2": config.defects.min_area_mm2,
-        "verdicts": verdicts,
-    }
+    verdicts = {v: assessed(patient, v) for v in patient.planned}
+    return {"side": patient.participant.side, **patient.study.config.measuring, "verdicts": verdicts}
 
 
 def assessed(patient: Patient, visit: str) -> str | None:
@@ -171,7 +173,7 @@ def _measured(patient: Patient, _: str = "") -> Paths:
 
 
 def _to_show(patient: Patient, _: str) -> Paths:
-    visits = patient.planned[:2]
+    visits = patient.planned
     images = [patient.study.paths.image(patient.id, v) for v in visits]
     return (*images, *(p for v in visits for p in _labels(patient, v)), *_transforms(patient), *_measured(patient))
 
@@ -190,10 +192,6 @@ def _page(patient: Patient, _: str) -> Paths:
 
 def _nothing(_: Patient, __: str) -> Paths:
     return ()
-
-
-def _no_parameters(_: Patient, __: str, ___: Hashes) -> Mapping[str, Any]:
-    return {}
 
 
 STEPS = (
@@ -216,11 +214,11 @@ STEPS = (
     ),
     Step(
         name="register",
-        work="mriseg.study.steps.register:register_visits",
-        visits=pair,
+        work="mriseg.study.steps.register:register_visit",
+        visits=later,
         inputs=_to_register,
-        outputs=_transforms,
-        parameters=_no_parameters,
+        outputs=_transform,
+        parameters=_registering,
     ),
     Step(
         name="measure",

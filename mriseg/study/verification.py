@@ -20,7 +20,7 @@ from mriseg.simulate.run import make_trial, read_plan
 from mriseg.study.model import Patient, open_study
 from mriseg.study.steps.convert import convert_visit
 from mriseg.study.steps.measure import measure_patient
-from mriseg.study.steps.register import register_visits
+from mriseg.study.steps.register import register_visit
 from mriseg.study.steps.segment import segment_visit
 from mriseg.surfaces import extract_surface, triangle_areas
 from mriseg.types import Bone, FloatArray, Grid, LabelMap, Registration, Side
@@ -63,7 +63,7 @@ def verify(folder: Path) -> Iterator[Check]:
     for visit in patient.study.visit_ids:
         convert_visit(patient, visit)
         segment_visit(patient, visit, threads=1)
-    register_visits(patient)
+    register_visit(patient, patient.later[0])
     measure_patient(patient)
     yield conversion(patient)
     yield from motion(patient, read_json(truth / "motions.json")[patient.id]["bones"])
@@ -139,7 +139,7 @@ def plate_thickness(patient: Patient, truth: pd.DataFrame) -> Check:
 
 def symmetry(patient: Patient) -> Iterator[Check]:
     """Largest difference of any area after swapping the visits, and after mirroring the knee; both are zero."""
-    first, second = (patient.labels(v) for v in patient.visits)
+    first, second = (patient.labels(v) for v in patient.visits)  # the built-in trial has two
     forward = from_json(patient.registration())
     plain = _areas(first, second, forward, patient.side)
     yield Check(

@@ -16,9 +16,9 @@ from scipy import sparse
 from scipy.spatial import KDTree
 
 from mriseg.atlas.carry import JOINT_END, anchor
-from mriseg.atlas.fit import Fit, fit, similarity_of
+from mriseg.atlas.fit import Fit, fit
 from mriseg.atlas.model import BoneAtlas, pack
-from mriseg.geometry import to_right_knee
+from mriseg.geometry import similarity_of, to_right_knee
 from mriseg.measure.footprint import components
 from mriseg.nifti import read_label_map
 from mriseg.splits import load_splits

@@ -8,6 +8,7 @@ import pytest
 
 from mriseg.errors import StudyError
 from mriseg.study.config import read_config
+from mriseg.study.measuring import measure_parameters, register_settings
 
 GOOD = """
 [study]
@@ -69,3 +70,17 @@ def test_a_plan_that_names_an_unknown_visit_is_refused(tmp_path: Path) -> None:
 def test_an_absent_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="mriseg new"):
         read_config(tmp_path / "study.toml")
+
+
+def test_any_number_can_be_changed_by_its_name_and_a_wrong_one_is_named(tmp_path):
+    text = '[study]\nid = "x"\n[[visits]]\nid = "baseline"\nday = 0\nwindow = [-1, 1]\n'
+    path = tmp_path / "study.toml"
+    path.write_text(text + '[measure]\nrim_mm = 2.0\n[measure.tuned]\n"cover.wall_level" = 0.5\n"norm.rounds" = 4\n')
+    parameters = measure_parameters(read_config(path))
+    assert (parameters.rim_mm, parameters.cover.wall_level, parameters.norm.rounds) == (2.0, 0.5, 4)
+    path.write_text(text + '[register.tuned]\n"thresholds.failed_overlap" = 0.4\n')
+    assert register_settings(read_config(path)).thresholds.failed_overlap == 0.4
+    for wrong in ('[measure.tuned]\n"cover.wal" = 0.5\n', '[register.tuned]\n"band.step" = 1\n'):
+        path.write_text(text + wrong)
+        with pytest.raises(StudyError, match=r"study\.toml.*Unknown parameters"):
+            read_config(path)

@@ -1,4 +1,4 @@
-"""Label maps of one or two visits and their registration -> surfaces, regional values, defects."""
+"""Label maps of all visits and their registrations -> surfaces, regional values, defects."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mriseg.files import read_json, write_text
-from mriseg.measure import MeasureParameters, defects_table, measure, regions_table
-from mriseg.nifti import read_label_map
-from mriseg.register import from_json
+from mriseg.files import write_text
+from mriseg.measure import defects_table, regions_table
+from mriseg.study.measuring import measure_parameters, measure_patient_maps
 from mriseg.study.provenance import write_sidecar
 from mriseg.study.surface_files import write_surfaces
 
@@ -18,22 +17,10 @@ if TYPE_CHECKING:
 
 
 def measure_patient(patient: Patient) -> None:
-    """Label maps of one or two visits and their registration -> surfaces, regional values, defects."""
-    study, paths, name = patient.study, patient.study.paths, patient.id
-    visits = patient.visits[:2]
-    maps = [read_label_map(paths.labels(name, v)) for v in visits]
-    transforms = from_json(read_json(paths.registration(name))) if len(visits) == 2 else None
-    parameters = MeasureParameters(
-        band_pct=study.config.measure.band_pct, min_area_mm2=study.config.defects.min_area_mm2
-    )
-    measurement = measure(
-        maps[0],
-        maps[1] if len(maps) == 2 else None,
-        transforms,
-        side=patient.side,
-        parameters=parameters,
-        side_checked=True,  # with the label map, where visits.tsv may settle it
-    )
+    """Label maps of all visits and their registrations -> surfaces, regional values, defects."""
+    study, paths, name, visits = patient.study, patient.study.paths, patient.id, patient.visits
+    parameters = measure_parameters(study.config)
+    measurement = measure_patient_maps(patient, parameters)
     regions = regions_table(measurement, participant=name, side=patient.side, visits=visits)
     _mark_for_review(regions, patient)
     write_surfaces(paths.surfaces(name), measurement, visits)
@@ -43,9 +30,9 @@ def measure_patient(patient: Patient) -> None:
         paths.regions(name),
         step="measure",
         module=__name__,
-        inputs=[paths.labels(name, v) for v in visits] + ([paths.registration(name)] if transforms else []),
+        inputs=[*(paths.labels(name, v) for v in visits), *(patient.registration_path(v) for v in visits[1:])],
         root=paths.root,
-        parameters={"band_pct": parameters.band_pct, "min_area_mm2": parameters.min_area_mm2},
+        parameters=parameters.flat(),
         notes=list(measurement.notes),
     )
 

@@ -1,34 +1,31 @@
-"""Images and label maps of two visits -> one transform a bone."""
+"""Images and label maps of baseline and a later visit -> one transform a bone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mriseg.errors import StudyError
 from mriseg.files import sha256, write_json
 from mriseg.nifti import read_label_map, read_volume
+from mriseg.parameters import flat
 from mriseg.register import register, to_json
+from mriseg.study.measuring import register_settings
 
 if TYPE_CHECKING:
     from mriseg.study.model import Patient
 
 
-def register_visits(patient: Patient) -> None:
-    """Images and label maps of two visits -> one transform a bone."""
-    paths, (baseline, followup) = patient.study.paths, _two_visits(patient)
-    files = [f(patient.id, v) for f in (paths.image, paths.labels) for v in (baseline, followup)]
+def register_visit(patient: Patient, visit: str) -> None:
+    """Register one later visit with baseline; visits are never registered with each other."""
+    paths, baseline = patient.study.paths, patient.study.visit_ids[0]
+    files = [f(patient.id, v) for f in (paths.image, paths.labels) for v in (baseline, visit)]
+    settings = register_settings(patient.study.config)
     registration = register(
         read_volume(files[0]),
         read_volume(files[1]),
         baseline_labels=read_label_map(files[2]),
         followup_labels=read_label_map(files[3]),
+        settings=settings,
     )
     inputs = {p.relative_to(paths.root).as_posix(): sha256(p) for p in files}
-    content = to_json(registration) | {"baseline": baseline, "followup": followup, "inputs": inputs}
-    write_json(paths.registration(patient.id), content)
-
-
-def _two_visits(patient: Patient) -> tuple[str, str]:
-    if len(patient.visits) < 2:
-        raise StudyError(f"{patient.id}: one visit has a label map, registration needs two.")
-    return patient.visits[0], patient.visits[1]
+    about = {"baseline": baseline, "followup": visit, "inputs": inputs, "parameters": flat(settings)}
+    write_json(patient.registration_path(visit), to_json(registration) | about)
