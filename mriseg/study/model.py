@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mriseg.errors import StudyError
@@ -45,6 +46,22 @@ class Study:
                 return Patient(study=self, participant=person)
         known = ", ".join(p.participant_id for p in self.participants)
         raise StudyError(f"{participant_id} is not in participants.tsv, which lists {known}.")
+
+    def __getitem__(self, participant_id: str) -> Patient:
+        """Return one patient, as :meth:`patient` does."""
+        return self.patient(participant_id)
+
+    def __len__(self) -> int:
+        """Number of patients."""
+        return len(self.participants)
+
+    def __iter__(self) -> Iterator[Patient]:
+        """Yield every patient, in the order of the manifest."""
+        return iter(self.patients())
+
+    def __repr__(self) -> str:
+        table = self.config.study
+        return f"<Study {table.id}: {len(self)} patients, visits {', '.join(self.visit_ids)}>"
 
     def patients(self) -> tuple[Patient, ...]:
         """Return all patients, in the order of the manifest."""
@@ -163,6 +180,37 @@ class Patient:
         """Bone surfaces with the thickness of every visit, in the right-knee frame."""
         folder = self.study.paths.surfaces(self.id)
         return {b: read_surface(p) for b in Bone if (p := folder / f"{b.value}.npz").exists()}
+
+    def surface(self, bone: str, visit: str | None = None) -> SurfaceFile:
+        """Surface of one bone: in the scanner space of a visit, or in the right-knee half-way space of all.
+
+        Examples
+        --------
+        >>> nib.save(study["sub-03"].surface("tibia", "month6").to_gifti(), "tibia.surf.gii")  # doctest: +SKIP
+        """
+        from mriseg.study.spaces import surface_at
+
+        known = {b.value: b for b in Bone}
+        if bone not in known or known[bone] not in self.surfaces:
+            raise StudyError(f"{self.id}: there is no surface of {bone!r}; found {', '.join(map(str, self.surfaces))}.")
+        return self.surfaces[known[bone]] if visit is None else surface_at(self, known[bone], visit)
+
+    def lesions(self, visit: str) -> pd.DataFrame:
+        """Lesions of one visit with ``x_mm``, ``y_mm``, ``z_mm`` of their centres in that visit's scanner space."""
+        from mriseg.study.spaces import BONE_OF_PREFIX, in_scanner_space
+
+        found = self.defects()
+        found = found[found["visit"] == visit].reset_index(drop=True)
+        inner = found[["centroid_x_mm", "centroid_y_mm", "centroid_z_mm"]].to_numpy(dtype=np.float64)
+        bones = [BONE_OF_PREFIX[name[0]] for name in found["defect_id"]]
+        rows = [in_scanner_space(self, bone, visit, point[None])[0] for bone, point in zip(bones, inner, strict=True)]
+        found[["x_mm", "y_mm", "z_mm"]] = np.reshape(rows, (-1, 3))
+        return found
+
+    def __repr__(self) -> str:
+        return (
+            f"<Patient {self.id}: side {self.participant.side or 'unknown'}, visits {', '.join(self.visits) or 'none'}>"
+        )
 
     def failures(self) -> list[dict[str, Any]]:
         """Blocked visits and recorded failures of this patient."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from mriseg.errors import StudyError
 from mriseg.geometry import mirror_points
 from mriseg.study.model import Patient
-from mriseg.types import Bone, FloatArray, RigidTransform, Verdict
+from mriseg.study.surface_files import SurfaceFile
+from mriseg.types import Bone, FloatArray, RigidTransform, Side, Verdict
 
 BONE_OF_PREFIX = {"F": Bone.FEMUR, "T": Bone.TIBIA, "P": Bone.PATELLA}  # of a defect_id
 
@@ -41,3 +45,14 @@ def in_scanner_space(patient: Patient, bone: Bone, visit: str, points_mm: FloatA
         return mirror_points(points_mm, patient.side)
     motion = file.to_visit.get(visit) or next(iter(file.to_visit.values()))
     return mirror_points(motion.apply(points_mm), patient.side)
+
+
+def surface_at(patient: Patient, bone: Bone, visit: str) -> SurfaceFile:
+    """Surface of one bone as the scanner saw it at one visit: RAS mm, a left knee as a left knee, normals outward."""
+    file = patient.surfaces.get(bone)
+    if file is None or visit not in file.thickness:
+        raise StudyError(f"{patient.id}: there is no surface of the {bone} at {visit!r}.")
+    faces = file.surface.faces if patient.side is Side.RIGHT else file.surface.faces[:, ::-1]
+    points = in_scanner_space(patient, bone, visit, file.surface.vertices_mm)
+    surface = replace(file.surface, vertices_mm=points, faces=faces)
+    return SurfaceFile(surface=surface, thickness={visit: file.thickness[visit]}, to_visit={})

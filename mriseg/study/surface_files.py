@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from mriseg.files import replacing
-from mriseg.types import Bone, BoneSurface, Measurement, RigidTransform, ThicknessMap
+from mriseg.types import Array, Bone, BoneSurface, Measurement, RigidTransform, ThicknessMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,6 +23,33 @@ class SurfaceFile:
     surface: BoneSurface
     thickness: Mapping[str, ThicknessMap]
     to_visit: Mapping[str, RigidTransform]
+
+    def to_gifti(self) -> nib.gifti.GiftiImage:
+        """Return the surface as GIFTI: vertices in RAS mm, faces, and a data array a figure, which its name tells.
+
+        Data arrays are the region and the expected thickness, and for every visit ``thickness_mm`` (NaN where it is not
+        known, 0 where bone is bare) and ``state`` (of :class:`mriseg.types.VertexState`).
+        """
+        figures: dict[str, Array] = {"region": self.surface.region, "expected_mm": self.surface.expected_mm}
+        for visit, found in self.thickness.items():
+            figures |= {f"thickness_mm {visit}": found.thickness_mm, f"state {visit}": found.state}
+        image = nib.gifti.GiftiImage()
+        image.add_gifti_data_array(_array(self.surface.vertices_mm, np.float32, "NIFTI_INTENT_POINTSET"))
+        image.add_gifti_data_array(_array(self.surface.faces, np.int32, "NIFTI_INTENT_TRIANGLE"))
+        for name, values in figures.items():
+            whole = values.dtype.kind in "iu"
+            array = _array(
+                values, np.int32 if whole else np.float32, "NIFTI_INTENT_LABEL" if whole else "NIFTI_INTENT_SHAPE"
+            )
+            array.meta["Name"] = name
+            image.add_gifti_data_array(array)
+        return image
+
+
+def _array(values: Array, dtype: type, intent: str) -> nib.gifti.GiftiDataArray:
+    return nib.gifti.GiftiDataArray(
+        values.astype(dtype), intent=intent, datatype=nib.nifti1.data_type_codes.niistring[dtype]
+    )
 
 
 def write_surfaces(folder: Path, measurement: Measurement, visits: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 
 import mriseg as package
 from mriseg.errors import StudyError
@@ -93,6 +95,51 @@ def test_pages_are_whole_and_stand_alone(sample_run: SampleRun) -> None:
         assert text.rstrip().endswith("</html>")
         assert "http://" not in text
         assert "https://" not in text
+
+
+def test_every_listed_lesion_is_on_its_page_with_the_numbers_of_the_tables(sample_run: SampleRun) -> None:
+    study = package.open_study(sample_run.study)
+    listed = study.table("defects")
+    assert len(listed) > 10
+    for patient in study.patients():
+        text = study.paths.page(patient.id).read_text(encoding="utf-8")
+        lesions = text.partition("<h2>Lesions</h2>")[2].partition("</section>")[0]
+        rows = [re.findall(r"<td[^>]*>(.*?)</td>", r) for r in re.findall(r"<tr>(<td>.*?)</tr>", lesions)]
+        shown = {(r[0], r[1]): r[2:7] for r in rows}
+        own = listed[listed["participant_id"] == patient.id]
+        assert len(rows) == len(own)
+        for d in own.itertuples():
+            figures = [d.region, d.icrs_class, f"{d.area_mm2:.1f}", f"{d.mean_depth_pct:.0f}", f"{d.volume_mm3:.1f}"]
+            assert shown[d.visit, d.defect_id] == list(map(str, figures))
+        assert lesions.count("<img") == lesions.count("<h3")
+        values = patient.regions().set_index(["region", "metric", "visit"])["value"]
+        for region, metric in (("FT", "dAB"), ("MT", "ThCtAB_aMe"), ("P", "VC")):
+            cells = [f"{values[region, metric, v]:.2f}" for v in patient.visits]
+            assert f"<td>{region}</td><td>{metric}</td>" in text
+            line = text.partition(f"<td>{region}</td><td>{metric}</td>")[2].partition("</tr>")[0]
+            assert re.findall(r'<td class="n">([^<]*)</td>', line)[:2] == cells
+
+
+def test_lesions_and_surfaces_lie_on_their_bone_in_the_space_of_every_scan(sample_run: SampleRun) -> None:
+    bones = {"F": 1, "T": 3, "P": 5}
+    for patient in package.open_study(sample_run.study):  # right knees and left ones
+        for visit in patient.visits:
+            labels = patient.labels(visit)
+            to_voxel = np.linalg.inv(labels.grid.affine)
+            lesions = patient.lesions(visit)
+            edges = {
+                name: patient.surface(bone, visit).surface.vertices_mm[::50]
+                for name, bone in zip("FTP", patient.surfaces, strict=True)
+            }
+            for name, points in edges.items():
+                own = lesions[lesions["defect_id"].str.startswith(name)][["x_mm", "y_mm", "z_mm"]].to_numpy()
+                distance = ndimage.distance_transform_edt(labels.data != bones[name], sampling=labels.grid.spacing_mm)
+                inside = ndimage.distance_transform_edt(labels.data == bones[name], sampling=labels.grid.spacing_mm)
+                for found, most in ((points, 1.5), (own, 4.0)):
+                    voxels = np.rint(nib.affines.apply_affine(to_voxel, found)).astype(int).reshape(-1, 3)
+                    kept = voxels[((voxels >= 0) & (voxels < labels.grid.shape)).all(axis=1)]
+                    off = distance[tuple(kept.T)] + inside[tuple(kept.T)]
+                    assert np.quantile(off, 0.95, method="higher") <= most if len(off) else True
 
 
 def test_a_correction_of_a_reader_is_kept_and_measured(sample_run: SampleRun, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--window-size=1000,640",
 )
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0  # a busy machine draws WebGL slowly
 
 
 @contextmanager

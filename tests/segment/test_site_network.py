@@ -14,6 +14,7 @@ from mriseg.nifti import write_volume
 from mriseg.segment import Network, NetworkSpec, segment
 from mriseg.segment.inference import predict
 from mriseg.study import open_study
+from mriseg.study.hashes import Hashes
 from mriseg.study.networks import network_of, network_state
 from mriseg.study.paths import sidecar_of
 from mriseg.study.steps.segment import segment_visit
@@ -96,7 +97,11 @@ def test_a_study_segments_with_its_own_network_and_says_so(study: Path) -> None:
     assert direct.label_map.data.any()
     segment_visit(opened.patients()[0], "base", threads=1)
     sidecar = json.loads(sidecar_of(opened.paths.labels("sub-01", "base")).read_text())
-    assert sidecar["parameters"] == {"method": "network", "network": {"name": "network of this study", "sha256": HASH}}
+    assert sidecar["parameters"] == {
+        "method": "network",
+        "network": {"name": "network of this study", "sha256": HASH},
+        "rules": [{"name": "anatomy", "parameters": {}}],
+    }
     assert sidecar["assessment"]["verdict"] == "needs-review"
 
 
@@ -112,9 +117,9 @@ def test_a_json_file_beside_the_network_serves_as_well(study: Path) -> None:
 
 def test_another_file_under_the_same_name_is_refused_and_makes_the_label_maps_out_of_date(study: Path) -> None:
     opened = open_study(study)
-    before = network_state(opened)
+    before = network_state(opened, Hashes())
     (study / "ours" / "net.onnx").write_bytes(banded_network(9))
-    assert network_state(opened) != before
+    assert network_state(opened, Hashes()) != before
     with pytest.raises(SegmentationError, match=rf"net\.onnx: SHA-256 is .* expected {HASH}"):
         network_of(opened)
 
@@ -122,7 +127,7 @@ def test_another_file_under_the_same_name_is_refused_and_makes_the_label_maps_ou
 def test_a_network_that_is_not_there_or_has_no_file_is_named(study: Path) -> None:
     (study / "ours" / "net.onnx").unlink()
     with pytest.raises(MrisegError, match=r"ours/net\.onnx, and there is no such file"):
-        network_state(open_study(study))
+        network_state(open_study(study), Hashes())
     (study / "study.toml").write_text(TOML.replace('onnx = "ours/net.onnx"', ""))
     with pytest.raises(MrisegError, match=r"\[segment\.network\] describes a network"):
         open_study(study)

@@ -26,7 +26,9 @@ REGIONS = pd.DataFrame(
     ],
     columns=REGION_COLUMNS,
 )
-_LESION = {"participant_id": "sub-01", "region": "cMF", "icrs_class": 4, "change_mm2": 10.0, "fate": "grown"}
+_PLACE = {"centroid_x_mm": 16.25, "centroid_y_mm": 27.75, "centroid_z_mm": -37.25}  # in the femoral cartilage of blocks
+_SIZE = {"area_mm2": 30.0, "mean_depth_pct": 100.0, "volume_mm3": 60.0, "change_mm2": 10.0, "fate": "grown"}
+_LESION = {"participant_id": "sub-01", "region": "cMF", "icrs_class": 4} | _PLACE | _SIZE
 DEFECTS = pd.DataFrame(
     [
         _LESION | {"visit": "baseline", "defect_id": "F1", "matched_defect_id": "F1"},

@@ -13,10 +13,17 @@ const room = { session: null, pair: null, scene: null, drawing: null, entries: [
 globalThis.room = room; // for whoever looks from the console, and for the tests
 
 const busy = { on: false };
-const judged = () => room.scene.visits.findIndex((v) => v.name === room.scene.shown);
+const judged = () => room.scene.pair.findIndex((v) => v.name === room.scene.shown);
 const viewer = () => room.pair.viewers[judged()];
 const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 const spent = () => (performance.now() - room.opened) / 1000;
+
+// Two visits stand side by side: the one that is judged and, of more than two, the one before it or else after it.
+function sideBySide(scene) {
+  const at = scene.visits.findIndex((v) => v.name === scene.shown);
+  const first = Math.max(0, at - 1);
+  return { ...scene, pair: scene.visits.slice(first, first + 2) };
+}
 
 function say(text, bad = false) {
   element("status").textContent = text;
@@ -49,19 +56,31 @@ async function load(participant, visit) {
   await keepDraft();
   say("loading ...");
   const bone = element("bone").value;
-  const scene = await api.scene(participant, visit, bone);
+  const scene = sideBySide(await api.scene(participant, visit, bone));
   const slab = element("slab").value;
   const other = room.scene?.participant !== participant || room.scene?.shown !== visit;
   room.scene = scene;
-  room.pair.beside = scene.visits.every((v) => v.registered);
+  room.pair.beside = scene.pair.every((v) => v.registered);
+  room.pair.each((own) => own.hold());
+  try {
+    await fill(scene, bone, slab, other);
+  } finally {
+    room.pair.each((own) => own.release());
+  }
+  say(room.drawing.changed ? "your drawing was kept and is here again, not saved yet" : "");
+}
+
+async function fill(scene, bone, slab, other) {
+  const { participant } = scene;
   let drawing = null;
+  const onto = scene.pair.map((v) => (v.registered ? scene.shown : v.name));
+  const maps = await Promise.all(scene.pair.map((v, n) => api.labels(participant, v.name, { onto: onto[n], bone })));
   for (const [n, own] of room.pair.viewers.entries()) {
-    const shown = scene.visits[n];
+    const shown = scene.pair[n];
     own.figure.hidden = !shown;
     if (!shown) continue;
-    const onto = shown.registered ? scene.shown : shown.name;
-    const labels = await api.labels(participant, shown.name, { onto, bone });
-    await own.show(api.volumeAddress(participant, shown.name, { onto, bone, slab }), shown.window, labels);
+    const labels = maps[n];
+    await own.show(api.volumeAddress(participant, shown.name, { onto: onto[n], bone, slab }), shown.window, labels);
     own.caption.textContent = shown.name + (shown.registered ? "" : " (not registered: its own space)");
     own.figure.classList.toggle("judged", shown.name === scene.shown);
     own.forgetSurfaces();
@@ -76,7 +95,6 @@ async function load(participant, visit) {
   setLook();
   if (other) centre();
   show();
-  say(drawing.changed ? "your drawing was kept and is here again, not saved yet" : "");
 }
 
 // What was kept of an earlier sitting comes back as one stroke, which can be undone.
@@ -130,7 +148,7 @@ function setLook() {
   const [kind, opacity, white] = [element("overlay").value, Number(element("opacity").value), Number(element("white").value)];
   room.pair.overlay(kind, opacity);
   room.pair.each((own, n) => {
-    const shown = room.scene.visits[n];
+    const shown = room.scene.pair[n];
     if (shown) own.window(shown.window[0], shown.window[0] + (shown.window[1] - shown.window[0]) / white);
   });
 }
@@ -138,7 +156,7 @@ function setLook() {
 async function keepDraft() {
   const { drawing, scene } = room;
   if (!drawing?.changed || room.kept === drawing.strokes.length) return;
-  const { name, map } = scene.visits[judged()];
+  const { name, map } = scene.pair[judged()];
   const strokes = drawing.strokes.length;
   await api.keepDraft(scene.participant, name, map, drawing.labels);
   room.kept = strokes;
@@ -152,7 +170,7 @@ const finish = (word) => {
 const judge = (verdict) => action(async () => {
   if (room.drawing.changed) throw new Error("Save or discard what you drew first.");
   const { participant, shown } = room.scene;
-  const { map } = room.scene.visits[judged()];
+  const { map } = room.scene.pair[judged()];
   await api.judge(participant, shown, { verdict, map, comment: element("comment").value, seconds: Math.round(spent()) });
   finish(verdict === "accept" ? "accepted" : "rejected");
   await settle();
@@ -160,7 +178,7 @@ const judge = (verdict) => action(async () => {
 
 const save = action(async () => {
   const { participant, shown } = room.scene;
-  const { map } = room.scene.visits[judged()];
+  const { map } = room.scene.pair[judged()];
   room.before = room.scene.values;
   const query = { map, comment: element("comment").value, seconds: Math.round(spent()) };
   await api.correct(participant, shown, query, room.drawing.labels);
@@ -174,8 +192,8 @@ const save = action(async () => {
 
 async function settle() {
   element("comment").value = "";
-  const scene = await api.scene(room.scene.participant, room.scene.shown, room.scene.bone);
-  Object.assign(room.scene, { visits: scene.visits, values: scene.values });
+  const scene = sideBySide(await api.scene(room.scene.participant, room.scene.shown, room.scene.bone));
+  Object.assign(room.scene, { visits: scene.visits, pair: scene.pair, values: scene.values });
   await refreshWorklist();
   show();
 }

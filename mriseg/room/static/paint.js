@@ -173,7 +173,8 @@ export class Drawing {
     const step = [this.spacing[u], this.spacing[v]];
     const outside = squaredDistance(mask, size, step);
     const inside = squaredDistance(mask.map((m) => !m), size, step);
-    return outside.map((d, p) => Math.sqrt(d) - Math.sqrt(inside[p]));
+    const half = Math.min(...step) / 2; // distances are between centres of pixels, the edge lies between them
+    return outside.map((d, p) => (mask[p] ? half - Math.sqrt(inside[p]) : Math.sqrt(d) - half));
   }
 }
 

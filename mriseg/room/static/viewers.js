@@ -42,6 +42,16 @@ export class Viewer {
     this.nv.setDrawColormap(this.colours);
   }
 
+  // Between the two nothing is drawn: a visit that is loaded changes a dozen things and is worth one picture.
+  hold() {
+    this.nv.drawScene = () => {};
+  }
+
+  release() {
+    delete this.nv.drawScene;
+    this.nv.drawScene();
+  }
+
   async show(address, [black, white], labels) {
     await this.nv.loadVolumes([{ url: address, name: "image.nii", colormap: "gray", cal_min: black, cal_max: white }]);
     this.nv.createEmptyDrawing();
@@ -59,7 +69,7 @@ export class Viewer {
 
   window(black, white) {
     const [volume] = this.nv.volumes;
-    if (!volume) return;
+    if (!volume || (volume.cal_min === black && volume.cal_max === white)) return;
     volume.cal_min = black;
     volume.cal_max = white;
     this.nv.updateGLVolume();
@@ -156,7 +166,7 @@ export class Pair {
     this.plane = name;
     if (name === "surface" && scene) {
       for (const [n, viewer] of this.viewers.entries()) {
-        const visit = scene.visits[n];
+        const visit = scene.pair[n];
         if (!visit) continue;
         await viewer.surfaces(visit.surfaces.map((bone) => api.surfaceAddress(scene.participant, visit.name, bone, scene.shown)));
         viewer.nv.setOpacity(0, 0);
