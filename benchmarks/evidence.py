@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "evidence.md"
 README = HERE.parent / "README.md"
+TRIAL = HERE.parent / "docs" / "trial-question.md"
 BEGIN, END = "<!-- evidence -->", "<!-- end of evidence -->"
 
 
@@ -86,17 +87,36 @@ def short_table() -> str:
     return "\n".join(["| what | figure | from |", "|---|---|---|", *rows])
 
 
-def with_short_table(readme: str) -> str:
-    """Put the short table between the marks of the README; a text without them stays as it is."""
-    before, begin, rest = readme.partition(BEGIN)
+def trial_table() -> str:
+    """Return the table of the page about the trial's question: trials of 12 against 12, a complete halt of growth."""
+    rows = json.loads((RESULTS / "trial_question.json").read_text(encoding="utf-8"))["rows"]
+    lines = [
+        "| measured by | endpoint | months | true difference | found in | knees an arm for 80 %: halt; half | "
+        "both statements though nothing works |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in rows:
+        sizes = "; ".join(str(r[f"an arm for 80 %, {w}"] or "over 3000") for w in ("complete halt", "half"))
+        fallacy = r["null trials: control worse, treated not significant %"]
+        lines.append(
+            f"| {r['chain']} | {r['endpoint']} | {r['months']} | {r['true difference']:.3g} | {r['power %']:.0f} % "
+            f"| {sizes} | {fallacy:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
+def with_table(text: str, table: str) -> str:
+    """Put a table between the marks of a text; a text without them stays as it is."""
+    before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    return f"{before}{begin}\n\n{short_table()}\n\n{end}{after}" if begin and end else readme
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}" if begin and end else text
 
 
 def write_page() -> None:
-    """Write docs/evidence.md and the short table of the README."""
+    """Write docs/evidence.md, and the tables of the README and of the page about the trial's question."""
     PAGE.write_text(evidence_page(), encoding="utf-8")
-    README.write_text(with_short_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page, table in ((README, short_table()), (TRIAL, trial_table())):
+        page.write_text(with_table(page.read_text(encoding="utf-8"), table), encoding="utf-8")
 
 
 def _heading(run: Run, ran: dict[str, Any]) -> Iterable[str]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
 from benchmarks import evidence
 
 
@@ -9,9 +14,14 @@ def test_the_evidence_page_says_what_the_results_say() -> None:
     assert evidence.PAGE.read_text(encoding="utf-8") == evidence.evidence_page()
 
 
-def test_the_table_of_the_readme_says_what_the_results_say() -> None:
-    readme = evidence.README.read_text(encoding="utf-8")
-    assert evidence.with_short_table(readme) == readme
+@pytest.mark.parametrize(
+    ("page", "table"),
+    [(evidence.README, evidence.short_table), (evidence.TRIAL, evidence.trial_table)],
+    ids=["README", "trial question"],
+)
+def test_the_tables_of_pages_say_what_the_results_say(page: Path, table: Callable[[], str]) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert evidence.with_table(text, table()) == text
 
 
 def test_every_benchmark_names_its_script_and_every_row_its_run() -> None:
