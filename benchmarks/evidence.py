@@ -106,10 +106,11 @@ def trial_table() -> str:
 
 
 def with_table(text: str, table: str) -> str:
-    """Put a table between the marks of a text; a text without them stays as it is."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    return f"{before}{begin}\n\n{table}\n\n{end}{after}" if begin and end else text
+    """Put a table between the marks of a text; a `ValueError` where it has none."""
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"The page has no marks {BEGIN} and {END} to put its table between.")
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
 
 
 def write_page() -> None:
