@@ -150,10 +150,11 @@ def cartilage_signal(
 def pooled(signals: list[Signal]) -> list[Signal]:
     """Signals of several images of one knee with one spread, in units of each image's own contrast.
 
-    Visits of a knee are then judged alike, whatever the order that they come in; levels stay each image's own.
+    Visits of a knee are then judged alike, whatever the order that they come in; levels stay each image's own. Without
+    a signal, or where one has no contrast, they are returned as they are.
     """
     shares = [signal.spread / abs(signal.contrast) for signal in signals if signal.contrast]
-    if len(shares) < len(signals):
+    if not shares or len(shares) < len(signals):
         return signals
     share = median(shares)
     return [replace(signal, spread=share * abs(signal.contrast)) for signal in signals]

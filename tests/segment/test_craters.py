@@ -140,3 +140,7 @@ def test_visits_share_one_spread_whatever_their_scale_and_order() -> None:
     one, other = pooled([noisy, scaled]), pooled([scaled, noisy])
     assert one == other[::-1]
     assert one[1].spread == pytest.approx(4 * pooled([noisy, quiet])[1].spread, rel=1e-3)
+
+
+def test_images_without_cartilage_share_nothing_and_stop_nothing() -> None:
+    assert pooled([]) == []
