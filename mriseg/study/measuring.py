@@ -1,4 +1,4 @@
-"""What a study asks of the measurement and of the registration, and measuring again with other numbers."""
+"""What a study asks of the measurement, and measuring again with other numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mriseg.files import read_json
 from mriseg.measure import MeasureParameters, measure_visits
 from mriseg.nifti import read_label_map
 from mriseg.parameters import changed
-from mriseg.register import RegisterSettings, from_json
+from mriseg.register import from_json
 from mriseg.types import Measurement
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 def measure_parameters(config: StudyConfig) -> MeasureParameters:
     """Every number of the measurement, with what ``study.toml`` changes."""
     return changed(MeasureParameters(), config.measuring)
-
-
-def register_settings(config: StudyConfig) -> RegisterSettings:
-    """Every number of the registration, with what ``study.toml`` changes."""
-    return changed(RegisterSettings(), config.register_.tuned)
 
 
 def measure_patient_maps(patient: Patient, parameters: MeasureParameters) -> Measurement:

@@ -8,7 +8,8 @@ import pytest
 
 from mriseg.errors import StudyError
 from mriseg.study.config import read_config
-from mriseg.study.measuring import measure_parameters, register_settings
+from mriseg.study.measuring import measure_parameters
+from mriseg.study.steps.register import register_settings
 
 GOOD = """
 [study]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from mriseg.files import sha256, write_json
 from mriseg.nifti import read_label_map, read_volume
-from mriseg.parameters import flat
-from mriseg.register import register, to_json
-from mriseg.study.measuring import register_settings
+from mriseg.parameters import changed, flat
+from mriseg.register import RegisterSettings, register, to_json
 
 if TYPE_CHECKING:
+    from mriseg.study.config import StudyConfig
     from mriseg.study.model import Patient
 
 
@@ -29,3 +29,8 @@ def register_visit(patient: Patient, visit: str) -> None:
     inputs = {p.relative_to(paths.root).as_posix(): sha256(p) for p in files}
     about = {"baseline": baseline, "followup": visit, "inputs": inputs, "parameters": flat(settings)}
     write_json(patient.registration_path(visit), to_json(registration) | about)
+
+
+def register_settings(config: StudyConfig) -> RegisterSettings:
+    """Every number of the registration, with what ``study.toml`` changes."""
+    return changed(RegisterSettings(), config.register_.tuned)
