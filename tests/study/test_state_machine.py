@@ -77,7 +77,7 @@ class Trial(RuleBasedStateMachine):
         raw(self.root, NAME, visit).write_text(str(number))
         self.raw[visit] = number
 
-    @rule(band=st.integers(11, 99))
+    @rule(band=st.integers(20, 90))
     def a_parameter_changes(self, band: int) -> None:
         config = self.root / "study.toml"
         config.write_text(config.read_text().replace(f"band_pct = {self.band}", f"band_pct = {band}"))
