@@ -215,7 +215,8 @@ def _summarise(
     grids = [grid.copy(), grid.copy()]
     grids[1][0] = 1.0
     covariance = np.asarray(robust.cov_params())
-    means = [t_interval(float(g @ plain.params), float(np.sqrt(g @ covariance @ g)), df, alpha) for g in grids]
+    errors = [float(np.sqrt(max(g @ covariance @ g, 0.0))) for g in grids]  # a variance of nothing rounds below zero
+    means = [t_interval(float(g @ plain.params), error, df, alpha) for g, error in zip(grids, errors, strict=True)]
     se, model_se = float(robust.bse[0]), float(plain.bse[0])
     estimate = float(plain.params[0])
     return Ancova(

@@ -25,6 +25,7 @@ ROOT = "mriseg"
 PACKAGE = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = {"cc3d": "connected-components-3d", "gdcm": "python-gdcm", "skimage": "scikit-image"}
 DECODERS = ("pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm")  # pydicom finds them by itself
+EXTRAS = frozenset({"highdicom"})  # without it a reader's DICOM SEG is refused: it decides whether, not which numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,8 @@ class Code:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Version of every library, and of the decoders where pydicom is among them."""
-        names = [DISTRIBUTIONS.get(name, name) for name in self.libraries]
+        """Version of every library but extras, and of the decoders where pydicom is among them."""
+        names = [DISTRIBUTIONS.get(name, name) for name in self.libraries if name not in EXTRAS]
         return {name: _version(name) for name in sorted({*names, *(DECODERS if "pydicom" in names else ())})}
 
 

@@ -158,3 +158,10 @@ def test_tables_with_values_of_visits_that_are_blocked_now_are_neither_sealed_no
     assert isinstance(result.exception, AnalysisError)
     assert "regions.tsv, failures.tsv in group/ is not what the patients' files say" in str(result.exception)
     assert not (study.paths.group / "lock.json").exists()
+
+
+def test_an_installation_with_another_extra_redoes_nothing() -> None:
+    code = code_of("mriseg.study.steps.segment")
+    assert "highdicom" in code.libraries
+    assert "highdicom" not in code.versions
+    assert "onnxruntime" in code.versions
